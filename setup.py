@@ -1,0 +1,36 @@
+"""Packaging of spherepde; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="spherepde",
+    version="0.1.0",
+    description="Reference solver for mean-field transformers: the continuity equation of attention on spheres",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="GPL-3.0-or-later",
+    python_requires=">=3.11",
+    packages=find_packages(include=["spherepde", "spherepde.*"]),
+    package_data={"spherepde": ["py.typed"]},
+    install_requires=[
+        "numpy>=1.26",
+        "scipy>=1.15",
+        "ducc0>=0.36",
+        "pyfftw>=0.15",
+        "numba>=0.59",
+        "h5py>=3.10",
+        "h5netcdf>=1.3",
+        "xarray>=2024.10",
+        "matplotlib>=3.8",
+        "pydantic>=2.6",
+        "typer>=0.12",
+        "rich>=13",
+    ],
+    extras_require={
+        "shtns": ["shtns>=3.7.5"],
+        "test": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "import-linter>=2.1"],
+    },
+    entry_points={"console_scripts": ["spherepde = spherepde.cli:main"]},
+)

@@ -1,0 +1,13 @@
+"""Attention as a velocity law for densities: models, and their evaluation on a space."""
+
+from .fields import VelocityField
+from .models import Attention, Hardmax, Softmax, Unnormalised
+
+__all__ = ["Attention", "Hardmax", "Softmax", "Unnormalised", "VelocityField", "attention_named"]
+
+_MODELS: dict[str, type[Attention]] = {model.name: model for model in (Softmax, Unnormalised, Hardmax)}
+
+
+def attention_named(name: str) -> type[Attention]:
+    """The model class called "softmax", "unnormalised" or "hardmax" in a configuration."""
+    return _MODELS[name]

@@ -1,0 +1,50 @@
+"""Spherical harmonic transforms by SHTns (N. Schaeffer, G-cubed 14, 2013, doi:10.1002/ggge.20071)."""
+
+from __future__ import annotations
+
+import numpy as np
+import shtns
+
+from .base import Modal, Real
+
+_NORM = shtns.sht_orthonormal | shtns.SHT_NO_CS_PHASE
+_GRID = shtns.sht_quick_init | shtns.SHT_PHI_CONTIGUOUS  # no timing at start: runs reproduce
+
+shtns.set_verbosity(0)
+
+
+class ShtnsTransforms:
+    """The transforms of :class:`~spherepde.spaces.transforms.SphereTransforms` by SHTns."""
+
+    name = "shtns"
+
+    def __init__(self, lmax: int, nlat: int, nphi: int, *, threads: int) -> None:
+        self._sht = shtns.sht(lmax, lmax, 1, _NORM, threads)
+        self._sht.set_grid(nlat, nphi, _GRID, 0.0)
+        self._shape = (nlat, nphi)
+        self._eigenvalues = -(self._sht.l * (self._sht.l + 1.0))
+
+    def synthesis(self, u: Modal, out: Real | None = None) -> Real:
+        """Nodal values."""
+        result = np.empty(self._shape) if out is None else out
+        self._sht.SH_to_spat(u, result)
+        return result
+
+    def analysis(self, f: Real) -> Modal:
+        """Coefficients."""
+        u = np.empty(self._sht.nlm, complex)
+        self._sht.spat_to_SH(f, u)
+        return u
+
+    def gradient(self, u: Modal, out: Real | None = None) -> Real:
+        """Surface gradient."""
+        result = np.empty((2, *self._shape)) if out is None else out
+        self._sht.SHsph_to_spat(u, result[0], result[1])
+        return result
+
+    def divergence(self, field: Real) -> Modal:
+        """Surface divergence: the spheroidal potential times −l(l+1)."""
+        spheroidal, toroidal = np.empty(self._sht.nlm, complex), np.empty(self._sht.nlm, complex)
+        self._sht.spat_to_SHsphtor(field[0], field[1], spheroidal, toroidal)
+        spheroidal *= self._eigenvalues
+        return spheroidal

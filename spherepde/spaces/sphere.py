@@ -1,0 +1,160 @@
+r"""The sphere S² with spherical harmonics, on a Gauss–Legendre grid.
+
+.. math:: f = \sum_l c_{l0}Y_{l0} + 2\,\mathrm{Re}\sum_{m>0} c_{lm}Y_{lm}
+
+with orthonormal harmonics, no Condon–Shortley phase, m-major packing (m = 0: l = 0..L, m = 1: l = 1..L, …).
+Nodal arrays are (theta, phi); the tangent frame is :math:`(e_\theta, e_\phi)`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import ducc0
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.fft import next_fast_len
+from scipy.spatial.transform import Rotation
+
+from ..errors import InputError
+from ..quadrature import spherical_points
+from .base import Modal, Real, Space
+from .ducc import DuccTransforms
+from .transforms import SphereTransforms
+
+
+def _choose(backend: str) -> type[SphereTransforms]:
+    if backend not in ("auto", "shtns", "ducc0"):
+        raise InputError(f"Sphere: expected backend 'auto', 'shtns' or 'ducc0', got {backend!r}")
+    if backend == "ducc0":
+        return DuccTransforms
+    try:
+        from .shtns import ShtnsTransforms
+    except ImportError as error:
+        if backend == "auto":
+            return DuccTransforms
+        raise InputError(
+            f"Sphere: backend 'shtns' is not installed ({error}); expected `apt install libfftw3-dev` "
+            "(or `brew install fftw`) and `pip install shtns`, or backend 'ducc0'"
+        ) from None
+    return ShtnsTransforms
+
+
+class Sphere(Space):
+    """Spherical harmonics of degree ≤ ``lmax`` on a (3/2)-dealiased Gauss grid.
+
+    ``backend`` is "shtns" (fastest), "ducc0" (wheels everywhere) or "auto" (the first that is installed);
+    ``threads`` per transform. Raises InputError for lmax < 1 or a backend that is not there.
+    """
+
+    dim = 3
+    area = 4.0 * np.pi
+    conventions = (
+        "sphere: f = sum_l c_l0 Y_l0 + 2 Re sum_{m>0} c_lm Y_lm, orthonormal Y_lm without Condon-Shortley phase, "
+        "m-major packing with l >= m; theta colatitude in (0, pi), phi longitude in [0, 2pi); "
+        "x = (sin theta cos phi, sin theta sin phi, cos theta); density per unit area; dimensionless"
+    )
+
+    def __init__(
+        self, lmax: int, *, backend: str = "auto", threads: int = 1, grid: tuple[int, int] | None = None
+    ) -> None:
+        if lmax < 1:
+            raise InputError(f"Sphere: expected lmax >= 1, got {lmax}")
+        if grid is None:
+            grid = (max(32, 2 * -(-3 * (lmax + 1) // 4) + 2), next_fast_len(3 * lmax + 2, real=True))
+        self.lmax = lmax
+        self.threads = threads
+        self.shape = grid
+        self._transforms = _choose(backend)(lmax, *grid, threads=threads)
+        self.backend = self._transforms.name
+        cosine, latitude_weights = np.polynomial.legendre.leggauss(grid[0])
+        self.theta = np.arccos(cosine[::-1])
+        self.phi = 2.0 * np.pi * np.arange(grid[1]) / grid[1]
+        self.weights = np.repeat(latitude_weights[::-1, None] * (2.0 * np.pi / grid[1]), grid[1], axis=1)
+        order = np.repeat(np.arange(lmax + 1), np.arange(lmax + 1, 0, -1))
+        self.order = order
+        self.degree = np.concatenate([np.arange(m, lmax + 1) for m in range(lmax + 1)])
+        self.parseval = np.where(order == 0, 1.0, 2.0)
+
+    @property
+    def axes(self) -> dict[str, Real]:
+        """Colatitudes theta and longitudes phi of the nodes."""
+        return {"theta": self.theta, "phi": self.phi}
+
+    @cached_property
+    def points(self) -> Real:  # type: ignore[override]
+        """Cartesian nodes, shape (n_theta, n_phi, 3)."""
+        return spherical_points(self.theta, self.phi)
+
+    @cached_property
+    def tangent_frame(self) -> Real:
+        """The unit vectors e_theta and e_phi, shape (2, n_theta, n_phi, 3)."""
+        sine, cosine = np.sin(self.theta)[:, None], np.cos(self.theta)[:, None]
+        cos_phi, sin_phi = np.cos(self.phi), np.sin(self.phi)
+        zero = np.zeros(self.shape)
+        e_theta = np.stack([cosine * cos_phi, cosine * sin_phi, -sine + zero], axis=-1)
+        e_phi = np.stack([-sin_phi + zero, cos_phi + zero, zero], axis=-1)
+        return np.stack([e_theta, e_phi])
+
+    def to_nodal(self, u: Modal, out: Real | None = None) -> Real:
+        """Values at the nodes, shape (n_theta, n_phi)."""
+        return self._transforms.synthesis(u, out)
+
+    def to_modal(self, f: Real) -> Modal:
+        """Coefficients c_lm, shape ((lmax+1)(lmax+2)/2,)."""
+        return self._transforms.analysis(f)
+
+    def gradient(self, u: Modal, out: Real | None = None) -> Real:
+        """Components of the surface gradient along e_theta and e_phi, shape (2, n_theta, n_phi)."""
+        return self._transforms.gradient(u, out)
+
+    def divergence(self, field: Real) -> Modal:
+        """Coefficients of the surface divergence of a field of shape (2, n_theta, n_phi)."""
+        return self._transforms.divergence(field)
+
+    @cached_property
+    def _phase(self) -> Real:
+        return np.where(self.order % 2 == 0, 1.0, -1.0)  # between our harmonics and ducc0's, which carry (-1)^m
+
+    def evaluate(self, u: Modal, points: ArrayLike) -> Real:
+        """Values at unit vectors (n, 3), by ducc0's non-uniform spherical transform."""
+        x = np.asarray(points, dtype=np.float64)
+        location = np.stack(
+            [np.arctan2(np.hypot(x[:, 0], x[:, 1]), x[:, 2]), np.arctan2(x[:, 1], x[:, 0]) % (2.0 * np.pi)], axis=-1
+        )
+        values = ducc0.sht.synthesis_general(
+            alm=(u * self._phase)[None], spin=0, lmax=self.lmax, loc=location, epsilon=3e-13, nthreads=self.threads
+        )
+        return np.asarray(values[0])
+
+    def point_mass(self, point: ArrayLike) -> Modal:
+        """Coefficients Y_lm(e) (conjugated) of the Dirac mass at e."""
+        x = np.asarray(point, dtype=np.float64)
+        coefficients = ducc0.sht.adjoint_synthesis(
+            map=np.ones((1, 1)),
+            theta=np.array([np.arctan2(np.hypot(x[0], x[1]), x[2])]),
+            nphi=np.array([1], dtype=np.uint64),
+            phi0=np.array([np.arctan2(x[1], x[0])]),
+            ringstart=np.array([0], dtype=np.uint64),
+            spin=0,
+            lmax=self.lmax,
+            nthreads=1,
+        )
+        return np.asarray(coefficients[0] * self._phase)
+
+    def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
+        """Coefficients of f(Oᵀx): a Wigner rotation, after the parity (−1)^l if O reflects."""
+        O = np.asarray(orthogonal, dtype=np.float64)  # noqa: E741
+        proper = np.linalg.det(O) > 0
+        psi, theta, phi = Rotation.from_matrix(O if proper else -O).as_euler("zyz", suppress_warnings=True)
+        flipped = u if proper else u * np.where(self.degree % 2 == 0, 1.0, -1.0)
+        rotated = ducc0.sht.rotate_alm(flipped * self._phase, self.lmax, psi, theta, phi, nthreads=self.threads)
+        return np.asarray(rotated * self._phase)
+
+    def refined(self, lmax: int) -> Sphere:
+        """Sphere with another lmax on its own grid."""
+        return Sphere(lmax, backend=self.backend, threads=self.threads)
+
+    def band(self, lmax: int) -> Sphere:
+        """Degrees ≤ lmax on this grid."""
+        return Sphere(min(lmax, self.lmax), backend=self.backend, threads=self.threads, grid=self.shape)  # type: ignore[arg-type]
