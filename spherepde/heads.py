@@ -163,6 +163,25 @@ class DominantEigenspace:
         return f"DominantEigenspace(dim={self.dim}, gap={self.gap:g}{kind})"
 
 
+def concentration_rate(head: Head) -> float | None:
+    r"""Exponential rate of :math:`W_2(\rho_t,\Pi_\#\rho_0)` at zero temperature, from a positive initial density.
+
+    With Δ the eigenvalue gap of a symmetric A, distances to E shrink at :math:`\kappa_\parallel=\Delta/\max_{e\in E}|B^\top e|`
+    near E while mass leaves the neighbourhood of :math:`E^\perp` at :math:`\kappa_\perp=\Delta/|B^\top u|`, u the slowest
+    direction there: :math:`W_2^2\sim e^{-\min(2\kappa_\parallel,\,k\kappa_\perp)t}` with k = dim E (up to powers of t when equal).
+    None where that is not known: A not symmetric, or E everything. Source: literature.md C2.
+    """
+    space = DominantEigenspace(head.A)
+    if not space.symmetric or not np.isfinite(space.gap):
+        return None
+    values, vectors = np.linalg.eigh(0.5 * (head.A + head.A.T))
+    second = values[values < space.top - 0.5 * space.gap].max()
+    slowest = vectors[:, np.abs(values - second) < 1e-9 * max(1.0, abs(second))]
+    near = space.gap / float(np.linalg.norm(head.B.T @ space.basis, 2))
+    leaving = space.gap / float(np.linalg.norm(head.B.T @ slowest, 2))
+    return 0.5 * min(2.0 * near, space.dim * leaving)
+
+
 def as_heads(heads: Head | Sequence[Head]) -> tuple[Head, ...]:
     """Accept one head or several; several must share the ambient dimension. Raises InputError otherwise."""
     several = (heads,) if isinstance(heads, Head) else tuple(heads)

@@ -7,14 +7,14 @@ else about it. One-step schemes only, so that any step size and any restart keep
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, NumericalError
 
 Array = NDArray[Any]
 
@@ -182,6 +182,62 @@ class StepController:
         self.step_size = taken * float(np.clip(factor, self.largest_cut, self.largest_growth))
         self.last_error = ratio
         return True
+
+
+@dataclass
+class FixedStep:
+    """Steps of a fixed size, shortened evenly where a landing time asks for it; rejects only a state that is not finite."""
+
+    step_size: float
+    last_error: float = 1.0
+
+    def judge(self, error: float, taken: float) -> bool:
+        """Accept unless the error is NaN (a scheme without embedded error reports 0)."""
+        if not np.isfinite(error):
+            self.step_size = 0.0
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One accepted step: the time reached, the state there, its error estimate, the step taken."""
+
+    time: float
+    state: Array
+    error: Array | None
+    step_size: float
+
+
+SMALLEST_STEP = 1e-10
+
+
+def march(
+    step: Step,
+    norm: Callable[[Array], float],
+    controller: StepController | FixedStep,
+    u: Array,
+    start: float,
+    stop: float,
+) -> Iterator[Accepted]:
+    """Yield accepted steps from ``start`` until one lands exactly on ``stop``.
+
+    The remaining interval is divided evenly, so that no tiny residual step is ever taken.
+    Raises NumericalError, naming the time, when no acceptable step above 1e-10 is left.
+    """
+    now = start
+    while now < stop:
+        parts = max(1, int(np.ceil((stop - now) / controller.step_size * (1.0 - 1e-9))))
+        dt = (stop - now) / parts
+        candidate, error = step(u, dt)
+        size = norm(candidate)
+        relative = (0.0 if error is None else norm(error) / size) if np.isfinite(size) else np.nan
+        if controller.judge(relative, dt):
+            u, now = candidate, (stop if parts == 1 else now + dt)
+            yield Accepted(now, u, error, dt)
+        elif controller.step_size < SMALLEST_STEP:
+            seen = "the state is no longer finite" if not np.isfinite(relative) else f"its error is {relative:.1e}"
+            raise NumericalError(f"no acceptable step left at t = {now:.6g}: with dt = {dt:.1e} {seen}")
 
 
 def initial_step_size(equation: ImplicitExplicitODE, norm: Callable[[Array], float], u: Array, rtol: float, order: int) -> float:

@@ -27,6 +27,7 @@ class VelocityField(ABC):
 
     space: Space
     source_degree: int
+    has_energy = False
     energy_log_scale = 0.0
 
     @abstractmethod
@@ -37,9 +38,9 @@ class VelocityField(ABC):
     def velocity(self, u: Modal) -> Real:
         """Tangential components of v at the nodes, shape (d-1, *shape)."""
 
-    def energy(self, u: Modal) -> tuple[float, float] | None:
-        """Interaction energy and its rate of change under transport; None where there is no energy."""
-        return None
+    def energy(self, u: Modal) -> tuple[float, float]:
+        """Interaction energy and its rate of change under transport, where ``has_energy``."""
+        raise InputError("this attention has no interaction energy: expected symmetric score matrices B and finite beta")
 
 
 class KernelField(VelocityField):
@@ -56,6 +57,7 @@ class KernelField(VelocityField):
         self._normalise = normalise
         self.source_degree = max(part.source_degree for part in moments)
         self.energy_log_scale = max(float(np.max(part.log_scale)) for part in moments)
+        self.has_energy = all(part.head.symmetric_score for part in moments)
         self._density = np.empty(space.shape)
         self._field = np.empty((space.dim - 1, *space.shape))
         self._matrices = [head_weight * part.head.V @ part.turn.T for part in moments]
@@ -90,16 +92,16 @@ class KernelField(VelocityField):
         """Tangential components of v at the nodes."""
         return self._evaluate(u, weighted=False)
 
-    def energy(self, u: Modal) -> tuple[float, float] | None:
-        """Scaled energy and dissipation of the heads; None unless every B is symmetric."""
-        if not all(part.head.symmetric_score for part in self._moments):
-            return None
+    def energy(self, u: Modal) -> tuple[float, float]:
+        """Scaled energy and dissipation of the heads. Raises InputError unless every B is symmetric."""
+        if not self.has_energy:
+            return super().energy(u)
         density = self.space.to_nodal(u)
         velocity = self._evaluate(u, weighted=False).copy()
         energy = rate = 0.0
         for part in self._moments:
-            if len(self._moments) > 1 or not self._normalise:
-                part.update(u)
+            if not self._normalise:
+                part.update(u)  # its first moment was unscaled in place
             scale = np.exp(part.log_scale - self.energy_log_scale)
             energy += self.space.integrate(scale * part.partition * density) / (2.0 * part.head.beta)
             self._push(part, part.head.B @ part.turn.T, False, False, False, self._field)

@@ -1,0 +1,111 @@
+"""Numbers from a state: what a run records at every accepted step."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .equation import ContinuityEquation
+from .heads import DominantEigenspace
+from .kernels import zonal_multipliers
+from .spaces import Space
+from .store import SeriesSpec
+
+Real = NDArray[np.float64]
+Modal = NDArray[np.complex128]
+
+
+def spectral_tail(space: Space, u: Modal) -> float:
+    """Fraction of the L² norm held by the upper third of the degrees: near 1e-16 when resolved, near 1 when not."""
+    power = space.parseval * (u.real**2 + u.imag**2)
+    return float(np.sqrt(power[space.degree > 2 * space.lmax // 3].sum() / power.sum()))
+
+
+def distance_functional(space: Space, target: DominantEigenspace, *, chordal: bool) -> Modal:
+    r"""Coefficients of :math:`x\mapsto\mathrm{dist}(x, E\cap S)^2`, to be paired with a density by ``space.inner``.
+
+    The function is zonal about E (if dim E = 1) or about its normal (if dim E = d−1) with a kink at the equator, so its
+    coefficients come from one-dimensional integrals in the angle: the pairing is exact for the band-limited
+    density, with no error from the kink.
+    """
+    if target.dim == space.dim:
+        return np.zeros(space.n_modal, complex)
+    axis = target.basis[:, 0] if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]
+
+    def profile(angle: Real) -> Real:
+        distance = np.minimum(angle, np.pi - angle)
+        if target.dim > 1:
+            distance = 0.5 * np.pi - distance
+        return 4.0 * np.sin(0.5 * distance) ** 2 if chordal else distance**2
+
+    return zonal_multipliers(profile, space.dim, space.lmax)[space.degree] * space.point_mass(axis)
+
+
+class Diagnostics:
+    """Everything recorded of a state of one equation.
+
+    ``observables`` are the cheap linear statistics that carry error bars; ``measure`` adds what needs the grid.
+    """
+
+    def __init__(self, equation: ContinuityEquation) -> None:
+        self.equation = equation
+        self.space = equation.space
+        self.limit_space = equation.attention.limit_space
+
+    @cached_property
+    def _distances(self) -> dict[str, Modal]:
+        if self.limit_space is None:
+            return {}
+        return {
+            name: distance_functional(self.space, self.limit_space, chordal=chordal)
+            for name, chordal in (("distance_to_E", False), ("distance_to_E_chordal", True))
+        }
+
+    @cached_property
+    def observable_quantities(self) -> dict[str, SeriesSpec]:
+        """The statistics that get an error bar."""
+        dim = self.space.dim
+        quantities = {
+            "mean": SeriesSpec((dim,), "first moment int x rho"),
+            "second_moment": SeriesSpec((dim, dim), "second moment int x x^T rho"),
+        }
+        for name in self._distances:
+            cost = "chordal" if name.endswith("chordal") else "geodesic"
+            quantities[name] = SeriesSpec((), f"(int dist(x, E)^2 rho)^(1/2), {cost}: the W2 distance of rho to measures on E")
+        return quantities
+
+    @cached_property
+    def quantities(self) -> dict[str, SeriesSpec]:
+        """All recorded quantities but the error bars."""
+        quantities = {"mass": SeriesSpec((), "mass int rho")} | self.observable_quantities
+        if self.equation.field.has_energy:
+            scale = f"times exp(-{self.equation.field.energy_log_scale:.17g})"
+            quantities["energy"] = SeriesSpec((), f"interaction energy (1/2beta) int int exp(beta x.By) rho rho, {scale}")
+            quantities["dissipation"] = SeriesSpec((), f"rate of change of the energy by transport, {scale}")
+        return quantities | {
+            "entropy": SeriesSpec((), "int rho log rho over the nodes where rho > 0"),
+            "min_density": SeriesSpec((), "smallest nodal density"),
+            "spectral_tail": SeriesSpec((), "fraction of the L2 norm in the upper third of the degrees"),
+        }
+
+    def observables(self, u: Modal) -> dict[str, Real]:
+        """First and second moments and distances to E, from coefficients alone."""
+        _, mean, second = self.space.moments(u)
+        values = {"mean": mean, "second_moment": second}
+        for name, functional in self._distances.items():
+            values[name] = np.sqrt(np.array(max(self.space.inner(functional, u), 0.0)))
+        return values
+
+    def measure(self, u: Modal) -> dict[str, Real]:
+        """All quantities of :attr:`quantities`."""
+        density = self.space.to_nodal(u)
+        positive = np.maximum(density, np.finfo(float).tiny)
+        values: dict[str, float | Real] = {"mass": self.space.moments(u)[0], **self.observables(u)}
+        if self.equation.field.has_energy:
+            values["energy"], values["dissipation"] = self.equation.field.energy(u)
+        values["entropy"] = self.space.integrate(positive * np.log(positive))
+        values["min_density"] = float(density.min())
+        values["spectral_tail"] = spectral_tail(self.space, u)
+        return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}

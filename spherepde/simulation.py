@@ -1,0 +1,364 @@
+"""A run: march the equation, watch it, write it down; stop for a reason, and resume bit for bit."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .densities import Density
+from .diagnostics import Diagnostics
+from .equation import ContinuityEquation
+from .errors import InputError, NumericalError
+from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
+from .steppers import (
+    Accepted,
+    FixedStep,
+    StepController,
+    Tableau,
+    imex_step,
+    initial_step_size,
+    march,
+    tableau_named,
+)
+from .store import RunWriter, SeriesSpec, StorageError, checkpoint_path, load_checkpoint, provenance, save_checkpoint
+
+Real = NDArray[np.float64]
+Modal = NDArray[np.complex128]
+
+DEFAULT_RTOL = 1e-8
+STATUS_EXIT = {"done": 0, "stopped": 1, "interrupted": 130}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: ``status`` ("done", "stopped" or "interrupted"), ``reason`` a sentence, and where.
+
+    ``state`` holds the modal coefficients at ``time``; ``values`` the last recorded diagnostics.
+    """
+
+    status: str
+    reason: str
+    time: float
+    state: Modal
+    values: dict[str, Real]
+    horizons: Horizons
+    path: Path | None
+
+    @property
+    def exit_status(self) -> int:
+        """0 done, 1 stopped for a numerical or storage reason, 130 interrupted."""
+        return STATUS_EXIT[self.status]
+
+
+class Simulation:
+    """One run of a continuity equation from an initial density.
+
+    Parameters
+    ----------
+    model: the equation on its space.
+    initial: a :class:`~spherepde.densities.Density`.
+    out: HDF5 file to write, or None to keep only the final state. Refused if it exists, unless ``overwrite``.
+    save_every: interval between snapshots (time units; default: until / 50).
+    stepper: "ark436" (order 4, adaptive) or "ars443" (order 3, fixed steps only).
+    rtol: local error per step relative to the state; or dt: a fixed step.
+    companion_lmax: degree of a second run in lockstep whose difference is the error bar of every moment; 0 for none.
+    save_density, save_velocity: write nodal densities; write the source moments of the velocity at every step.
+    checkpoint_every: wall-clock seconds between checkpoints.
+
+    Raises InputError for a density the space cannot hold, contradictory options, or an output that cannot be written.
+    """
+
+    def __init__(
+        self,
+        model: ContinuityEquation,
+        initial: Density,
+        out: str | Path | None = None,
+        *,
+        save_every: float | None = None,
+        stepper: str = "ark436",
+        rtol: float | None = None,
+        dt: float | None = None,
+        companion_lmax: int = 0,
+        save_density: bool = True,
+        save_velocity: bool = True,
+        checkpoint_every: float = 60.0,
+        overwrite: bool = False,
+        progress: bool = True,
+    ) -> None:
+        self.model = model
+        self.initial = initial
+        self.path = None if out is None else Path(out)
+        self.save_every = save_every
+        self.tableau: Tableau = tableau_named(stepper)
+        self.rtol = DEFAULT_RTOL if rtol is None and dt is None else rtol
+        self.dt = dt
+        self.companion_lmax = companion_lmax
+        self.save_density = save_density
+        self.save_velocity = save_velocity and model.field.source_degree > 0
+        self.checkpoint_every = checkpoint_every
+        self.overwrite = overwrite
+        self.progress = progress
+        self._check_options()
+        self.diagnostics = Diagnostics(model)
+        self.horizons = Horizons()
+        self._source_degree = min(model.field.source_degree, model.space.lmax)
+        self._companion: Diagnostics | None = None
+        if companion_lmax:
+            self._companion = Diagnostics(model.on(model.space.refined(companion_lmax)))
+        self.time = 0.0
+        self.state = self._project(model)
+        self.companion_state = self._project(self._companion.equation) if self._companion else None
+        self.controller = self._controller()
+        self.time_error = {
+            name: np.zeros(spec.shape) for name, spec in self.diagnostics.observable_quantities.items()
+        }
+        self._writer: RunWriter | None = None
+
+    # ---- setting up
+
+    def _check_options(self) -> None:
+        if self.rtol is not None and self.dt is not None:
+            raise InputError(f"time: expected rtol or dt, got both (rtol = {self.rtol:g}, dt = {self.dt:g})")
+        if self.dt is None and self.tableau.error_weights is None:
+            raise InputError(f"time.stepper = {self.tableau.name!r} has no embedded error: expected a fixed time.dt")
+        for name, value in (("rtol", self.rtol), ("dt", self.dt), ("save_every", self.save_every)):
+            if value is not None and not (np.isfinite(value) and value > 0.0):
+                raise InputError(f"time.{name} = {value!r}: expected a positive number")
+        if self.companion_lmax and not 3 <= self.companion_lmax < self.model.space.lmax:
+            raise InputError(
+                f"space.companion_lmax = {self.companion_lmax}: expected 3 <= companion_lmax < lmax = {self.model.space.lmax}"
+            )
+        if self.initial.dim != self.model.space.dim:
+            raise InputError(f"initial density has dim {self.initial.dim}, the model has dim {self.model.space.dim}")
+
+    def _project(self, model: ContinuityEquation) -> Modal:
+        u = model.space.project(self.initial)
+        return u / model.space.moments(u)[0]
+
+    def _controller(self) -> StepController | FixedStep:
+        if self.dt is not None:
+            return FixedStep(self.dt)
+        assert self.rtol is not None
+        order = self.tableau.order
+        return StepController(
+            self.rtol, order, initial_step_size(self.model, self.model.norm, self.state, self.rtol, order)
+        )
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about a run that will work less well than it could."""
+        bandwidth, lmax = self.model.field.source_degree, self.model.space.lmax
+        if bandwidth > lmax:
+            return [f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel: it sees a cut density"]
+        return []
+
+    def to_config(self, until: float | None = None) -> dict[str, Any]:
+        """The run as a configuration file would say it."""
+        stepping = {"dt": self.dt} if self.dt is not None else {"rtol": self.rtol}
+        return {
+            "model": self.model.to_config(),
+            "initial": self.initial.parameters,
+            "space": {
+                **self.model.space.to_config(),
+                "companion_lmax": self.companion_lmax,
+                "damping": self.model.damping,
+            },
+            "time": {"until": until, "save_every": self.save_every, "stepper": self.tableau.name, **stepping},
+            "output": {
+                "file": str(self.path),
+                "density": self.save_density,
+                "velocity": self.save_velocity,
+                "checkpoint_every": self.checkpoint_every,
+            },
+        }
+
+    # ---- running
+
+    def run(self, until: float) -> Result:
+        """March to ``until``, recording every accepted step; always ends with a reason, a flushed file and a checkpoint."""
+        if not (np.isfinite(until) and until > self.time):
+            raise InputError(f"time.until = {until!r}: expected a time after t = {self.time:g}")
+        if self.save_every is None:
+            self.save_every = until / 50.0
+        line = ProgressLine(self.time, until, enabled=self.progress)
+        try:
+            if self.path is not None and self._writer is None:
+                self._writer = self._create(until)
+            for warning in self.warnings:
+                line.say(f"warning: {warning}")
+            with interruptible() as interrupt:
+                status, reason, values = self._march(until, line, interrupt)
+        finally:
+            line.close()
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+        return Result(status, reason, self.time, self.state, values, self.horizons, self.path)
+
+    def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
+        status, reason = "done", f"reached t = {until:g}"
+        last_checkpoint = time.monotonic()
+        values: dict[str, Real] = {}
+        try:
+            values = self._measure(None, line)
+            if self.time == 0.0:
+                self._record(values, 0.0)
+                self._save()
+                self._checkpoint()
+            for target in self._save_times(until):
+                for accepted in self._steps(target):
+                    previous = self.time, self.state
+                    self.time, self.state = accepted.time, accepted.state
+                    try:
+                        values = self._measure(accepted, line)
+                        guard(self.time, values)
+                    except NumericalError:
+                        self.time, self.state = previous
+                        raise
+                    self._record(values, accepted.step_size)
+                    line.update(self.time, accepted.step_size, values)
+                    if self.time == target:
+                        self._save()
+                    if interrupt.name or time.monotonic() - last_checkpoint > self.checkpoint_every:
+                        self._checkpoint()
+                        last_checkpoint = time.monotonic()
+                    if interrupt.name:
+                        break
+                if interrupt.name:
+                    status, reason = "interrupted", f"interrupted by {interrupt.name} at t = {self.time:g}"
+                    break
+            else:
+                self._checkpoint()
+        except (NumericalError, StorageError) as error:
+            status, reason = "stopped", str(error)
+        self._finish(status, reason)
+        return status, reason, values
+
+    def _save_times(self, until: float) -> Iterator[float]:
+        assert self.save_every is not None
+        count = int(np.floor(self.time / self.save_every * (1.0 + 1e-12))) + 1
+        while (target := count * self.save_every) < until * (1.0 - 1e-9):
+            yield target
+            count += 1
+        yield until
+
+    def _steps(self, target: float) -> Iterator[Accepted]:
+        step = imex_step(self.model, self.tableau)
+        companion = imex_step(self._companion.equation, self.tableau) if self._companion else None
+        for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
+            if companion is not None and self.companion_state is not None:
+                self.companion_state = companion(self.companion_state, accepted.step_size)[0]
+            yield accepted
+
+    def _measure(self, accepted: Accepted | None, line: ProgressLine) -> dict[str, Real]:
+        values = self.diagnostics.measure(self.state)
+        if accepted is not None and accepted.error is not None:
+            embedded = self.diagnostics.observables(accepted.state - accepted.error)
+            for name, total in self.time_error.items():
+                self.time_error[name] = total + np.abs(values[name] - embedded[name])
+        if self._companion is not None and self.companion_state is not None:
+            coarse = self._companion.observables(self.companion_state)
+            for name in coarse:
+                values[f"{name}_error"] = np.abs(values[name] - coarse[name]) + self.time_error[name]
+        for sentence in self.horizons.watch(self.time, values):
+            line.say(sentence)
+        for name, horizon in asdict(self.horizons).items():
+            values[f"{name}_horizon"] = np.array(np.nan if horizon is None else horizon)
+        return values
+
+    # ---- writing
+
+    def _series(self) -> dict[str, SeriesSpec]:
+        quantities = dict(self.diagnostics.quantities)
+        if self._companion is not None:
+            for name, spec in self.diagnostics.observable_quantities.items():
+                bar = f"error bar of {name}: companion difference plus accumulated time error"
+                quantities[f"{name}_error"] = SeriesSpec(spec.shape, bar)
+        quantities["field_horizon"] = SeriesSpec((), "time beyond which the density is unresolved (NaN: not reached yet)")
+        quantities["velocity_horizon"] = SeriesSpec((), "time beyond which moments are unreliable (NaN: not reached yet)")
+        quantities["step_size"] = SeriesSpec((), "time step just taken")
+        return quantities
+
+    def _create(self, until: float) -> RunWriter:
+        assert self.path is not None
+        space = self.model.space
+        source = space.refined(self._source_degree) if self.save_velocity else None
+        return RunWriter.create(
+            self.path,
+            axes=space.axes,
+            degree=space.degree,
+            order=space.order,
+            series=self._series(),
+            velocity_degree=None if source is None else source.degree,
+            velocity_order=None if source is None else source.order,
+            save_density=self.save_density,
+            attributes=provenance(sys.argv)
+            | {
+                "config": self.to_config(until),
+                "conventions": space.conventions,
+                "seed": "none: the run is deterministic",
+                "threads": space.threads,
+                "fft_planner": "FFTW_ESTIMATE" if space.dim == 2 else f"{space.backend}, no timing",
+                "backend": space.backend,
+                "kernel_bandwidth": self.model.field.source_degree,
+                "warnings": " ".join(self.warnings),
+            },
+            overwrite=self.overwrite,
+        )
+
+    def _record(self, values: dict[str, Real], step_size: float) -> None:
+        if self._writer is not None:
+            self._writer.record(self.time, values | {"step_size": np.array(step_size)})
+            if self.save_velocity:
+                self._writer.record_velocity(self.time, self.model.space.restrict(self.state, self._source_degree))
+
+    def _save(self) -> None:
+        if self._writer is not None:
+            density = self.model.space.to_nodal(self.state) if self.save_density else None
+            self._writer.save(self.time, self.state, density)
+
+    def _checkpoint(self) -> None:
+        if self._writer is None or self.path is None:
+            return
+        self._writer.flush()
+        arrays = {"state": self.state, **{f"time_error_{k}": v for k, v in self.time_error.items()}}
+        if self.companion_state is not None:
+            arrays["companion_state"] = self.companion_state
+        state = {
+            "time": self.time,
+            "save_every": self.save_every,
+            "step_size": self.controller.step_size,
+            "last_error": self.controller.last_error,
+            "horizons": asdict(self.horizons),
+            "counts": list(self._writer.counts),
+        }
+        save_checkpoint(checkpoint_path(self.path), arrays, state)
+
+    def restore(self) -> None:
+        """Take up the state of the checkpoint beside ``path`` and reopen the file there, dropping what came after."""
+        assert self.path is not None
+        arrays, state = load_checkpoint(checkpoint_path(self.path))
+        self.time, self.state = float(state["time"]), arrays["state"]
+        self.companion_state = arrays.get("companion_state")
+        self.time_error = {name: arrays[f"time_error_{name}"] for name in self.time_error}
+        self.save_every = state["save_every"]
+        self.controller.step_size, self.controller.last_error = state["step_size"], state["last_error"]
+        self.horizons = Horizons(**state["horizons"])
+        self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
+
+    def _finish(self, status: str, reason: str) -> None:
+        if self._writer is None:
+            return
+        horizons = {f"{name}_horizon": np.nan if t is None else t for name, t in asdict(self.horizons).items()}
+        try:
+            self._writer.update(**horizons)
+            self._writer.finish(status, reason)
+        except StorageError:
+            pass  # the disk is full: what was flushed stays readable, and the caller has the reason

@@ -1,0 +1,135 @@
+"""Reading a run file, finished, running or killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .files import growing, open_hdf5
+from .layout import FORMAT, FORMAT_VERSION
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class VelocityRecord(NamedTuple):
+    """Source moments at every step: t (n,), degree and order (lm_source,), moments (n, lm_source).
+
+    ``moments`` is the HDF5 variable: index it (``moments[i]``, ``moments[:]``) while the file is open.
+    """
+
+    t: Floats
+    degree: Integers
+    order: Integers
+    moments: h5py.Dataset
+
+
+def _complete_rows(variables: Mapping[str, h5py.Dataset]) -> int:
+    """Rows that every variable holds and can deliver; a writer killed inside a flush may leave torn ones."""
+    rows = min(variable.shape[0] for variable in variables.values())
+    while rows > 0:
+        try:
+            for variable in variables.values():
+                variable[rows - 1]
+        except OSError:
+            rows -= 1
+        else:
+            break
+    return rows
+
+
+class RunFile:
+    """A run file opened for reading; big arrays are read when asked for, so keep it open (``with``).
+
+    A file that is still being written shows what was flushed when it was opened.
+    Raises InputError for a path that is no run file of ours, is damaged, or comes from a later version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = open_hdf5(self.path, FORMAT, FORMAT_VERSION)
+        try:
+            self._snapshots = growing(self._file)
+            self._records = growing(self._file["series"])
+            self._moments = growing(self._file["velocity"]) if "velocity" in self._file else {}
+            self.times: Floats = self._snapshots["time"][: _complete_rows(self._snapshots)]
+            self.degree: Integers = self._file["degree"][:]
+            self.order: Integers = self._file["order"][:]
+            self.attributes: dict[str, Any] = {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in self._file.attrs.items()
+            }
+            self.axes: dict[str, Floats] = {
+                name: item[:]
+                for name, item in self._file.items()
+                if isinstance(item, h5py.Dataset) and item.is_scale and name not in ("time", "lm")
+            }
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            self._file.close()
+            raise InputError(f"{self.path} is a damaged run file: a part of it is missing or unreadable") from error
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration the run was started with; empty if the file has none."""
+        config: dict[str, Any] = json.loads(self.attributes.get("config", "{}"))
+        return config
+
+    def coefficients(self, index: int) -> NDArray[np.complex128]:
+        """Modal coefficients (lm,) of snapshot ``index`` (negative: from the end); IndexError outside."""
+        coefficients: NDArray[np.complex128] = self._snapshots["coefficients"][self._row(index)]
+        return coefficients
+
+    def density(self, index: int) -> Floats:
+        """Nodal density (theta[, phi]) of snapshot ``index``; InputError if the run did not keep densities."""
+        if "density" not in self._snapshots:
+            raise InputError(f"{self.path} holds no density: it was written with density = false")
+        density: Floats = self._snapshots["density"][self._row(index)]
+        return density
+
+    @cached_property
+    def series(self) -> dict[str, Floats]:
+        """Every recorded quantity by name, (n,), (n, d) or (n, d, d), and their times under "t"."""
+        rows = _complete_rows(self._records)
+        return {name: variable[:rows] for name, variable in self._records.items()}
+
+    @cached_property
+    def velocity(self) -> VelocityRecord | None:
+        """The source moments along the run, or None if the file has none."""
+        if not self._moments:
+            return None
+        t = self._moments["t"][: _complete_rows(self._moments)]
+        group = self._file["velocity"]
+        return VelocityRecord(t, group["degree"][:], group["order"][:], self._moments["moments"])
+
+    def close(self) -> None:
+        """Close the file; harmless when closed already."""
+        self._file.close()
+
+    def _row(self, index: int) -> int:
+        """The row of a snapshot counted from either end."""
+        count = len(self.times)
+        if not -count <= index < count:
+            raise IndexError(f"{self.path} has {count} snapshots, number {index} was asked for")
+        return index % count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        span = f"t = {self.times[0]:g} to {self.times[-1]:g}" if len(self.times) else "no snapshot yet"
+        sizes = f"{len(self.times)} snapshots, {self._records['t'].shape[0]} records" if self._file else "closed"
+        return f"<RunFile {self.path.name}: {self.attributes.get('status')}, {span}, {sizes}>"
