@@ -26,9 +26,6 @@ from .quadrature import sphere_rule
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
 
-UNIT_TOLERANCE = 1e-6
-"""Points whose squared length is further than this from 1 are refused: the formulas hold on the sphere only."""
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Density:
@@ -59,7 +56,7 @@ class Density:
             raise InputError(f"density {self.family}: expected points of shape (..., {self.dim}), got {x.shape}")
         flat = x.reshape(-1, self.dim)
         defect = np.max(np.abs(np.sum(flat**2, axis=1) - 1.0), initial=0.0)
-        if not defect <= UNIT_TOLERANCE:
+        if not defect <= 1e-6:  # also refuses NaN
             raise InputError(f"density {self.family}: expected unit vectors, got squared lengths off 1 by {defect:.3g}")
         return self.function(flat).reshape(x.shape[:-1])
 
@@ -94,8 +91,7 @@ def _mass(function: Function, dim: int, degree: int, family: str) -> float:
         if change <= 1e-14 or max(change, last) <= 1e-12:
             return mass
         previous, degree = mass, min(2 * degree, finest) if degree < finest else finest + 1
-    what = f"its integral does not settle with quadrature of degree {finest}"
-    raise InputError(f"initial density {family}: {what}; expected a smoother density, positive somewhere")
+    raise InputError(f"initial density {family}: too sharp for quadrature of degree {finest}; expected it smoother")
 
 
 def _minimum(function: Function, dim: int, degree: int) -> tuple[float, Array]:
@@ -153,16 +149,18 @@ def fisher_bingham(linear: ArrayLike, quadratic: ArrayLike) -> Density:
     r"""The density :math:`\rho\propto\exp(b\cdot x+x^\top Qx)`, its exponent taken relative to the maximum.
 
     ``linear`` b (d,), ``quadratic`` Q (d, d), of which only the symmetric part counts.
-    Refuses exponents varying by more than 1e5 (circle) or 1e4 (sphere), whose mass quadrature cannot settle.
+    Refuses exponents that vary by more than about 5e4 (circle) or 5e3 (sphere): quadrature cannot settle their mass.
     """
     b, Q, exponent, parameters = _quadratic("fisher_bingham", linear, quadratic)
     peak = _minimum(lambda x: -exponent(x), b.size, 2)[1]
     slope = b + (Q + Q.T) @ peak
     pull = 0.5 * slope @ peak  # on the sphere the radial slope is a multiple of |x - peak|², so nothing cancels:
     rise = _quadratic("fisher_bingham", slope - 2.0 * pull * peak, Q - pull * np.eye(b.size))[2]
+    mirror = peak - np.eye(b.size)[0]  # takes e_1 to the peak, so that quadrature sees it on its equator
+    turn = np.eye(b.size) - 2.0 * np.outer(mirror, mirror) / max(mirror @ mirror, 1e-300)
     spread = float(np.linalg.norm(b) + np.ptp(np.linalg.eigvalsh(Q + Q.T)))
     degree = int(min(9.0 * sqrt(spread) + 16.0, 1e6))  # where exp ends as a polynomial: no peak between the nodes
-    mass = _mass(lambda x: np.exp(rise(x - peak)), b.size, degree, "fisher_bingham")
+    mass = _mass(lambda x: np.exp(rise(x @ turn - peak)), b.size, degree, "fisher_bingham")
     return Density(b.size, parameters, lambda x: np.exp(rise(x - peak)) / mass)
 
 

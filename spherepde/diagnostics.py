@@ -32,7 +32,7 @@ def distance_functional(space: Space, target: DominantEigenspace, *, chordal: bo
     """
     if target.dim == space.dim:
         return np.zeros(space.n_modal, complex)
-    axis = target.basis[:, 0] if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]
+    axis = target.axis if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]
 
     def profile(angle: Real) -> Real:
         distance = np.minimum(angle, np.pi - angle)
@@ -41,6 +41,12 @@ def distance_functional(space: Space, target: DominantEigenspace, *, chordal: bo
         return 4.0 * np.sin(0.5 * distance) ** 2 if chordal else distance**2
 
     return zonal_multipliers(profile, space.dim, space.lmax)[space.degree] * space.point_mass(axis)
+
+
+def hemisphere_functional(space: Space, target: DominantEigenspace) -> Modal:
+    """Coefficients of the indicator of ⟨x, e⟩ > 0 for dim E = 1: paired with a density, the mass Π sends to +e."""
+    indicator = zonal_multipliers(lambda angle: (angle < 0.5 * np.pi).astype(float), space.dim, space.lmax)
+    return indicator[space.degree] * space.point_mass(target.axis)
 
 
 class Diagnostics:
@@ -64,6 +70,12 @@ class Diagnostics:
         }
 
     @cached_property
+    def _hemisphere(self) -> Modal | None:
+        if self.limit_space is None or self.limit_space.dim != 1:
+            return None
+        return hemisphere_functional(self.space, self.limit_space)
+
+    @cached_property
     def observable_quantities(self) -> dict[str, SeriesSpec]:
         """The statistics that get an error bar."""
         dim = self.space.dim
@@ -74,6 +86,8 @@ class Diagnostics:
         for name in self._distances:
             cost = "chordal" if name.endswith("chordal") else "geodesic"
             quantities[name] = SeriesSpec((), f"(int dist(x, E)^2 rho)^(1/2), {cost}: the W2 distance of rho to measures on E")
+        if self._hemisphere is not None:
+            quantities["hemisphere_mass"] = SeriesSpec((), "mass where x.e > 0, e spanning E: what the projection sends to +e")
         return quantities
 
     @cached_property
@@ -96,6 +110,8 @@ class Diagnostics:
         values = {"mean": mean, "second_moment": second}
         for name, functional in self._distances.items():
             values[name] = np.sqrt(np.array(max(self.space.inner(functional, u), 0.0)))
+        if self._hemisphere is not None:
+            values["hemisphere_mass"] = np.array(self.space.inner(self._hemisphere, u))
         return values
 
     def measure(self, u: Modal) -> dict[str, Real]:

@@ -151,6 +151,12 @@ class DominantEigenspace:
         """Dimension k of E."""
         return int(self.basis.shape[1])
 
+    @property
+    def axis(self) -> Array:
+        """The unit vector spanning a one-dimensional E, its largest component positive."""
+        e = self.basis[:, 0]
+        return e * np.sign(e[np.argmax(np.abs(e))])
+
     def angle(self, x: ArrayLike) -> Array:
         """Geodesic distance from unit vectors x (n, d) to the unit sphere of E, shape (n,), in radians."""
         points = np.asarray(x, dtype=np.float64)

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,9 +50,12 @@ def utc_now() -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """The operating system's words for an error, or the first line of the library's own."""
+    """The operating system's words for an error, also when HDF5 wraps them; else the first line of HDF5's own."""
     number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error).splitlines()[0].rstrip(" (,")
+    wrapped = re.search(r"errno = (\d+)", str(error))
+    if number or wrapped:
+        return os.strerror(number or int(wrapped[1] if wrapped else 0))
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -114,7 +118,8 @@ def open_hdf5(path: Path, expected: str, newest: int) -> h5py.File:
             raise InputError(f"{path} cannot be read: {reason_of(error)}") from None
         raise InputError(f"{path} is a truncated or damaged HDF5 file and cannot be opened") from error
     try:
-        found, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+        attributes = root_attributes(file)
+        found, version = attributes.get("format"), int(attributes.get("format_version", 0))
         if found != expected:
             has = f"its format is {found!r}" if found is not None else "it has no format attribute"
             raise InputError(f"{path} is not a {expected!r} file: {has}")
@@ -135,6 +140,15 @@ def _open_for_reading(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except BlockingIOError:
         return h5py.File(path, "r", locking=False)
+
+
+def root_attributes(file: h5py.File) -> dict[str, Any]:
+    """The attributes of a file as plain text and numbers; netCDF keeps a number as a list of one."""
+    return {
+        name: value.item() if isinstance(value, np.ndarray | np.generic) and value.size == 1 else value
+        for name, value in file.attrs.items()
+        if not name.startswith("_")
+    }
 
 
 def growing(group: h5py.Group) -> dict[str, h5py.Dataset]:

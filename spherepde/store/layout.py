@@ -113,6 +113,8 @@ def empty_run_file(
     Raises InputError for shapes or names that do not fit the layout. Built in memory, so that a full
     disk meets a plain write of bytes.
     """
+    if (velocity_degree is None) != (velocity_order is None):
+        raise InputError("source moments: expected degree and order, both or neither")
     buffer = io.BytesIO()
     with h5netcdf.File(buffer, "w") as file:
         file.dimensions["time"] = None

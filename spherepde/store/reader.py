@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .files import growing, open_hdf5
+from .files import growing, open_hdf5, root_attributes
 from .layout import FORMAT, FORMAT_VERSION
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class VelocityRecord(NamedTuple):
 
 def _complete_rows(variables: Mapping[str, h5py.Dataset]) -> int:
     """Rows that every variable holds and can deliver; a writer killed inside a flush may leave torn ones."""
-    rows = min(variable.shape[0] for variable in variables.values())
+    rows: int = min(variable.shape[0] for variable in variables.values())
     while rows > 0:
         try:
             for variable in variables.values():
@@ -64,10 +64,7 @@ class RunFile:
             self.times: Floats = self._snapshots["time"][: _complete_rows(self._snapshots)]
             self.degree: Integers = self._file["degree"][:]
             self.order: Integers = self._file["order"][:]
-            self.attributes: dict[str, Any] = {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in self._file.attrs.items()
-            }
+            self.attributes: dict[str, Any] = root_attributes(self._file)
             self.axes: dict[str, Floats] = {
                 name: item[:]
                 for name, item in self._file.items()

@@ -9,6 +9,9 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+INDEX_ENTRY, INDEX_NODES = 256, 2**14
+"""Bytes of HDF5's chunk index: for each new chunk, and for the nodes that one flush may split."""
+
 
 class Table:
     """Variables that share an unlimited dimension, and the rows that wait to be appended to them."""
@@ -31,11 +34,11 @@ class Table:
         self.waiting.append(row)
 
     def room(self) -> int:
-        """Bytes that new chunks for the waiting rows can take at most."""
+        """Bytes that the waiting rows can take at most: their chunks and the index nodes that point to them."""
         total = 0
         for variable in self.variables.values() if self.waiting else ():
             chunk = int(np.prod(variable.chunks, dtype=np.int64)) * variable.dtype.itemsize
-            total += chunk * (2 + len(self.waiting) // variable.chunks[0])
+            total += (chunk + INDEX_ENTRY) * (2 + len(self.waiting) // variable.chunks[0]) + INDEX_NODES
         return total
 
     def write(self) -> None:

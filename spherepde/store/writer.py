@@ -2,9 +2,10 @@
 
 Three tables grow: snapshots (root), series and source moments. A flush first asks the file system
 for all the room it may need, because HDF5 neither survives a failed write (it crashes when the
-interpreter exits) nor leaves a readable file behind. Measured by replaying every prefix of the
-writes of 1300 flushes: what was flushed stays readable except between a few of the microseconds in
-which an index node splits, about one flush in sixty per variable.
+interpreter exits) nor leaves a readable file behind. A kill between two flushes loses nothing that
+was flushed. A kill inside one was studied by replaying every prefix of the file's writes: 4031 of
+4038 states kept every flushed row; the 7 others lay within the 0.2 ms flush that splits an index
+node, which happens once in 32 chunks of a variable.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .files import StorageError, growing, open_hdf5, reason_of, refuse_if_written, replace_file, utc_now
+from .files import StorageError, growing, reason_of, refuse_if_written, replace_file, utc_now
 from .layout import FORMAT, FORMAT_VERSION, SeriesSpec, attribute, empty_run_file
+from .reader import RunFile
 from .tables import Table
 
 FLUSH_SECONDS = 1.0
 """Records wait in memory at most about this long (wall time)."""
 
-INDEX_ROOM = 2**19
-"""Bytes asked for beyond the data of a flush: index nodes and headers of all variables."""
+FLUSH_ROOM = 2**16
+"""Bytes asked for at every flush beyond what the tables need: headers, attributes."""
 
 ATTRIBUTE_ROOM = 2**14
 """The same for a change of attributes, small enough to fit in what a failed flush left unused."""
@@ -131,7 +133,7 @@ class RunWriter:
         path = Path(os.path.realpath(path))
         if path.is_file():
             refuse_if_written(path)
-        open_hdf5(path, FORMAT, FORMAT_VERSION).close()
+        RunFile(path).close()
         writer = cls(path)
         have = writer.counts
         if any(wanted > there for wanted, there in zip(counts, have, strict=True)):
@@ -183,7 +185,7 @@ class RunWriter:
 
         They survive a kill of this process from then on (not a power cut: nothing is fsynced).
         """
-        self._commit(INDEX_ROOM + sum(table.room() for table in self._tables), {})
+        self._commit(FLUSH_ROOM + sum(table.room() for table in self._tables), {})
 
     def update(self, **attributes: Any) -> None:
         """Set root attributes, as in ``create``, and flush them."""
@@ -222,8 +224,11 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(StorageError) if error is not None else suppress():
+        try:
             self.close()
+        except StorageError:
+            if error is None:
+                raise
 
     def _commit(self, room: int, attributes: Mapping[str, str | int | float], rows: bool = True) -> None:
         """Ask for room, then write the waiting rows or the attributes and flush HDF5."""

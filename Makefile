@@ -1,0 +1,43 @@
+# Two commands for a newcomer: `make demo` and `make test`. Everything lives in .venv; nothing else is needed.
+PYTHON ?= python3
+VENV   := .venv
+RUN    := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python
+OUT    ?= data
+
+.PHONY: help demo test test-all lint bench install clean
+help:
+	@echo "make demo      the low-temperature experiment on the sphere: verdict, HDF5 file and figures in $(OUT)/"
+	@echo "make test      the test suite, both transform backends"
+	@echo "make test-all  the same with the tests that take minutes"
+	@echo "make bench     speed against the yardsticks, measured side by side"
+	@echo "make lint      ruff, mypy, import-linter"
+
+demo: install
+	$(RUN) solvers/sphere_softmax.py --out $(OUT)/sphere_softmax.h5 --figures $(OUT)/sphere_softmax --overwrite
+
+test: install
+	$(RUN) -m pytest -m "not slow"
+
+test-all: install
+	$(RUN) -m pytest
+
+bench: install
+	$(RUN) validation/benchmarks.py
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spherepde needs Python 3.11 or newer (make PYTHON=python3.12)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[test]'
+	@.ci/install-shtns $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
