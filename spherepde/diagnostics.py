@@ -99,6 +99,7 @@ class Diagnostics:
             quantities["energy"] = SeriesSpec((), f"interaction energy (1/2beta) int int exp(beta x.By) rho rho, {scale}")
             quantities["dissipation"] = SeriesSpec((), f"rate of change of the energy by transport, {scale}")
         return quantities | {
+            "max_speed": SeriesSpec((), "largest nodal speed |v|"),
             "entropy": SeriesSpec((), "int rho log rho over the nodes where rho > 0"),
             "min_density": SeriesSpec((), "smallest nodal density"),
             "spectral_tail": SeriesSpec((), "fraction of the L2 norm in the upper third of the degrees"),
@@ -119,8 +120,10 @@ class Diagnostics:
         density = self.space.to_nodal(u)
         positive = np.maximum(density, np.finfo(float).tiny)
         values: dict[str, float | Real] = {"mass": self.space.moments(u)[0], **self.observables(u)}
+        budget = self.equation.field.budget(u, density)
+        values["max_speed"] = budget.speed
         if self.equation.field.has_energy:
-            values["energy"], values["dissipation"] = self.equation.field.energy(u)
+            values["energy"], values["dissipation"] = budget.energy, budget.dissipation
         values["entropy"] = self.space.integrate(positive * np.log(positive))
         values["min_density"] = float(density.min())
         values["spectral_tail"] = spectral_tail(self.space, u)

@@ -19,6 +19,10 @@ from .spaces import Space
 Modal = NDArray[np.complex128]
 
 
+COURANT_NUMBER = 3.0
+"""Largest dt·max|v|·lmax: beyond, explicit stages amplify the spectral tail long before a weak norm notices."""
+
+
 class ContinuityEquation:
     """∂_t ρ + div(ρ v[ρ]) = κΔρ on a space, in the three methods an IMEX stepper asks for.
 
@@ -57,6 +61,10 @@ class ContinuityEquation:
     def norm(self, u: Modal) -> float:
         r"""Size of a state for step control: :math:`(\sum_l|u_l|^2/(1+l)^4)^{1/2}`, which weighs what attention sees."""
         return float(np.sqrt(self._norm_weight @ (u.real**2 + u.imag**2)))
+
+    def largest_step(self, speed: float) -> float:
+        """Courant limit on the time step for a largest speed |v|: the explicit stages must follow degree ``lmax``."""
+        return COURANT_NUMBER / max(speed * self.space.lmax, 1e-300)
 
     def on(self, space: Space) -> ContinuityEquation:
         """The same equation on another space."""

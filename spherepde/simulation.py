@@ -259,6 +259,8 @@ class Simulation:
 
     def _measure(self, accepted: Accepted | None, line: ProgressLine) -> dict[str, Real]:
         values = self.diagnostics.measure(self.state)
+        if self.dt is None:
+            self.controller.largest_step = self.model.largest_step(float(values["max_speed"]))
         if accepted is not None and accepted.error is not None:
             embedded = self.diagnostics.observables(accepted.state - accepted.error)
             for name, total in self.time_error.items():

@@ -157,13 +157,15 @@ class StepController:
     """Proportional–integral control of the step size from the embedded error (Hairer & Wanner II, sec. IV.2).
 
     ``rtol`` is the error allowed per step relative to the size of the state; ``order`` that of the embedded scheme + 1.
-    The whole memory is ``step_size`` and ``last_error``: store both to resume bit for bit.
+    ``largest_step`` is a bound set from outside (a Courant limit). The whole memory is ``step_size`` and
+    ``last_error``: store both to resume bit for bit.
     """
 
     rtol: float
     order: int
     step_size: float
     last_error: float = 1.0
+    largest_step: float = np.inf
     safety: float = 0.9
     largest_growth: float = 2.0
     largest_cut: float = 0.2
@@ -190,6 +192,7 @@ class FixedStep:
 
     step_size: float
     last_error: float = 1.0
+    largest_step: float = np.inf
 
     def judge(self, error: float, taken: float) -> bool:
         """Accept unless the error is NaN (a scheme without embedded error reports 0)."""
@@ -227,7 +230,7 @@ def march(
     """
     now = start
     while now < stop:
-        parts = max(1, int(np.ceil((stop - now) / controller.step_size * (1.0 - 1e-9))))
+        parts = max(1, int(np.ceil((stop - now) / min(controller.step_size, controller.largest_step) * (1.0 - 1e-9))))
         dt = (stop - now) / parts
         candidate, error = step(u, dt)
         size = norm(candidate)

@@ -99,7 +99,6 @@ def test_round_trip(run: Path) -> None:
         assert repr(file) == "<RunFile run.h5: done, t = 0 to 0.9, 4 snapshots, 10 records>"
         with pytest.raises(IndexError, match="has 4 snapshots, number 4 was asked for"):
             file.coefficients(4)
-    assert "closed" in repr(file)
 
 
 def test_circle_without_density_or_velocity(tmp_path: Path) -> None:
@@ -235,12 +234,16 @@ def test_killed_runs_keep_every_flushed_record(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_snapshot_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill just before the superblock: the index points to chunks behind the recorded end of file."""
+    """A kill just before the superblock: the index points to chunks behind the recorded end of file.
+
+    Going on with such a file as it is would put new data where the index believes others to be.
+    """
     monkeypatch.setattr("spherepde.store.layout.CHUNK_BYTES", 1)
     path = tmp_path / "run.h5"
     with RunWriter.create(path, **SETUP) as writer:
         write(writer, range(4))
         before = path.read_bytes()[:96]
+        monkeypatch.setattr(writer, "_count_rows", lambda counts: None)
         writer.save(0.4, coefficients(4), density(4))
         torn = before + path.read_bytes()[96:]
     path.write_bytes(torn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,18 @@ from .pointwise import circle_velocity, sphere_velocity
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
+
+
+class Budget(NamedTuple):
+    """What a density's own velocity does to it: ``speed`` max |v|; energy and its rate of change, if there is one."""
+
+    speed: float
+    energy: float = float("nan")
+    dissipation: float = float("nan")
+
+
+def _largest_length(field: Real) -> float:
+    return float(np.sqrt(np.einsum("i...,i...->...", field, field).max()))
 
 
 class VelocityField(ABC):
@@ -38,9 +51,9 @@ class VelocityField(ABC):
     def velocity(self, u: Modal) -> Real:
         """Tangential components of v at the nodes, shape (d-1, *shape)."""
 
-    def energy(self, u: Modal) -> tuple[float, float]:
-        """Interaction energy and its rate of change under transport, where ``has_energy``."""
-        raise InputError("this attention has no interaction energy: expected symmetric score matrices B and finite beta")
+    @abstractmethod
+    def budget(self, u: Modal, density: Real) -> Budget:
+        """Largest speed, energy and dissipation of the density with coefficients u and nodal values ``density``."""
 
 
 class KernelField(VelocityField):
@@ -92,12 +105,12 @@ class KernelField(VelocityField):
         """Tangential components of v at the nodes."""
         return self._evaluate(u, weighted=False)
 
-    def energy(self, u: Modal) -> tuple[float, float]:
-        """Scaled energy and dissipation of the heads. Raises InputError unless every B is symmetric."""
-        if not self.has_energy:
-            return super().energy(u)
-        density = self.space.to_nodal(u)
+    def budget(self, u: Modal, density: Real) -> Budget:
+        """Largest speed, and the scaled energy and dissipation of the heads if every B is symmetric."""
         velocity = self._evaluate(u, weighted=False).copy()
+        speed = _largest_length(velocity)
+        if not self.has_energy:
+            return Budget(speed)
         energy = rate = 0.0
         for part in self._moments:
             if not self._normalise:
@@ -106,7 +119,7 @@ class KernelField(VelocityField):
             energy += self.space.integrate(scale * part.partition * density) / (2.0 * part.head.beta)
             self._push(part, part.head.B @ part.turn.T, False, False, False, self._field)
             rate += self.space.integrate(scale * density * np.einsum("i...,i...->...", self._field, velocity))
-        return energy, rate
+        return Budget(speed, energy, rate)
 
 
 class HardmaxField(VelocityField):
@@ -123,6 +136,7 @@ class HardmaxField(VelocityField):
             size = np.linalg.norm(space.points @ head.B, axis=-1)
             pull = space.points @ head.A.T / size[..., None]
             self._velocity += head_weight * np.einsum("i...j,...j->i...", space.tangent_frame, pull)
+        self._speed = _largest_length(self._velocity)
         self._field = np.empty_like(self._velocity)
 
     def flux(self, u: Modal) -> Real:
@@ -132,3 +146,7 @@ class HardmaxField(VelocityField):
     def velocity(self, u: Modal) -> Real:
         """Tangential components of v at the nodes."""
         return self._velocity
+
+    def budget(self, u: Modal, density: Real) -> Budget:
+        """Largest speed; no energy."""
+        return Budget(self._speed)

@@ -151,6 +151,20 @@ def root_attributes(file: h5py.File) -> dict[str, Any]:
     }
 
 
+def mend_end(path: Path) -> None:
+    """Move the end of file recorded in an HDF5 superblock (version 0) to the file's actual end.
+
+    A writer killed inside a flush may leave an index that points behind the recorded end; whoever
+    appends there would overwrite what the index holds. Behind the actual end nothing was ever allocated.
+    """
+    with open(path, "r+b") as file:
+        head = file.read(48)
+        size = os.fstat(file.fileno()).st_size
+        if head[8] == 0 and head[13] == 8 and int.from_bytes(head[40:48], "little") < size:
+            file.seek(40)
+            file.write(size.to_bytes(8, "little"))
+
+
 def growing(group: h5py.Group) -> dict[str, h5py.Dataset]:
     """The variables of a group that lie along its unlimited dimension, that dimension included."""
     return {

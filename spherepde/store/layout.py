@@ -9,7 +9,8 @@
 
 Stars are unlimited dimensions. The source moments have a dimension of their own because a tree of
 groups may not hold two lengths of ``lm``: ``xarray.open_datatree`` would refuse it. Complex numbers
-use the named compound type {r, i} that netCDF-C and h5netcdf agree upon.
+use the named compound type {r, i} that netCDF-C and h5netcdf agree upon. The root attribute
+``records`` counts the rows of the three groups that are complete.
 """
 
 from __future__ import annotations
@@ -142,6 +143,7 @@ def empty_run_file(
             words = "source moments: the modes of the density that attention sees"
             dims = ("t", "lm_source")
             _growing(group, "moments", dims, (modes,), np.complex128, long_name=words, coordinates=MODES)
+        file.attrs["records"] = np.zeros(3, dtype=np.int64)
         for key, value in attributes.items():
             file.attrs[key] = attribute(value)
     return buffer.getvalue()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -33,24 +32,11 @@ class VelocityRecord(NamedTuple):
     moments: h5py.Dataset
 
 
-def _complete_rows(variables: Mapping[str, h5py.Dataset]) -> int:
-    """Rows that every variable holds and can deliver; a writer killed inside a flush may leave torn ones."""
-    rows: int = min(variable.shape[0] for variable in variables.values())
-    while rows > 0:
-        try:
-            for variable in variables.values():
-                variable[rows - 1]
-        except OSError:
-            rows -= 1
-        else:
-            break
-    return rows
-
-
 class RunFile:
     """A run file opened for reading; big arrays are read when asked for, so keep it open (``with``).
 
-    A file that is still being written shows what was flushed when it was opened.
+    Only rows counted in the attribute ``records`` are shown: the whole of what was flushed when the
+    file was opened, also if its writer is still at it or was killed.
     Raises InputError for a path that is no run file of ours, is damaged, or comes from a later version.
     """
 
@@ -61,16 +47,17 @@ class RunFile:
             self._snapshots = growing(self._file)
             self._records = growing(self._file["series"])
             self._moments = growing(self._file["velocity"]) if "velocity" in self._file else {}
-            self.times: Floats = self._snapshots["time"][: _complete_rows(self._snapshots)]
             self.degree: Integers = self._file["degree"][:]
             self.order: Integers = self._file["order"][:]
             self.attributes: dict[str, Any] = root_attributes(self._file)
+            self._counts: list[int] = self.attributes.pop("records").tolist()
+            self.times: Floats = self._snapshots["time"][: self._counts[0]]
             self.axes: dict[str, Floats] = {
                 name: item[:]
                 for name, item in self._file.items()
                 if isinstance(item, h5py.Dataset) and item.is_scale and name not in ("time", "lm")
             }
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
+        except (OSError, KeyError, AttributeError, RuntimeError, ValueError) as error:
             self._file.close()
             raise InputError(f"{self.path} is a damaged run file: a part of it is missing or unreadable") from error
 
@@ -95,15 +82,14 @@ class RunFile:
     @cached_property
     def series(self) -> dict[str, Floats]:
         """Every recorded quantity by name, (n,), (n, d) or (n, d, d), and their times under "t"."""
-        rows = _complete_rows(self._records)
-        return {name: variable[:rows] for name, variable in self._records.items()}
+        return {name: variable[: self._counts[1]] for name, variable in self._records.items()}
 
     @cached_property
     def velocity(self) -> VelocityRecord | None:
         """The source moments along the run, or None if the file has none."""
         if not self._moments:
             return None
-        t = self._moments["t"][: _complete_rows(self._moments)]
+        t = self._moments["t"][: self._counts[2]]
         group = self._file["velocity"]
         return VelocityRecord(t, group["degree"][:], group["order"][:], self._moments["moments"])
 
@@ -128,5 +114,5 @@ class RunFile:
 
     def __repr__(self) -> str:
         span = f"t = {self.times[0]:g} to {self.times[-1]:g}" if len(self.times) else "no snapshot yet"
-        sizes = f"{len(self.times)} snapshots, {self._records['t'].shape[0]} records" if self._file else "closed"
+        sizes = f"{len(self.times)} snapshots, {self._counts[1]} records"
         return f"<RunFile {self.path.name}: {self.attributes.get('status')}, {span}, {sizes}>"

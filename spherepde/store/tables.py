@@ -16,10 +16,10 @@ INDEX_ENTRY, INDEX_NODES = 256, 2**14
 class Table:
     """Variables that share an unlimited dimension, and the rows that wait to be appended to them."""
 
-    def __init__(self, axis: str, variables: dict[str, h5py.Dataset]) -> None:
+    def __init__(self, axis: str, variables: dict[str, h5py.Dataset], count: int) -> None:
         self.axis = axis
         self.variables = variables
-        self.count = min(variable.shape[0] for variable in variables.values())
+        self.count = count
         self.waiting: list[dict[str, NDArray[Any]]] = []
 
     def add(self, values: Mapping[str, ArrayLike]) -> None:

@@ -1,0 +1,126 @@
+"""Reading configurations: TOML, overrides, and one sentence for the first mistake."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from math import log
+from typing import Any, get_args
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from ..errors import InputError
+from .tables import Mismatch, RunConfig
+
+LOG_BETA = re.compile(r"\s*(?:(\d+\.?\d*|\.\d+)\s*\*\s*)?log\(\s*beta\s*\)\s*")
+"""The only formula allowed in time.until: an optional multiplier times log(beta)."""
+
+SHOWN = 60
+"""Longest value quoted in a message, in characters."""
+
+
+def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file, apply overrides such as "time.until=3", and check everything.
+
+    The value of an override is read as TOML, and is a string where that fails. Missing tables are made; entries of
+    arrays of tables are numbered from 0, as in "model.head.0.beta=4".
+    Raises InputError when the file cannot be read, is not TOML, or says something that cannot be used.
+    """
+    source = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}); expected a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}: is not TOML: {error}") from None
+    for override in overrides:
+        _override(tables, override)
+    return parse_config(tables, source + "".join(f" with {override}" for override in overrides))
+
+
+def parse_config(tables: Mapping[str, Any], source: str = "configuration") -> RunConfig:
+    """Check tables given as a dict, where arrays and tuples count as lists and None as absent.
+
+    Raises InputError: one sentence about the first mistake, which begins with ``source``.
+    """
+    plain = _plain(tables)
+    try:
+        return RunConfig.model_validate(_evaluate_until(plain))
+    except ValidationError as error:
+        raise InputError(f"{source}: {_sentence(dict(error.errors()[0]), plain)}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _evaluate_until(tables: dict[str, Any]) -> dict[str, Any]:
+    """Put a number for "2*log(beta)" in time.until; left as it is unless all heads share one beta > 1."""
+    model, time = tables.get("model"), tables.get("time")
+    if not (isinstance(model, dict) and isinstance(time, dict) and isinstance(time.get("until"), str)):
+        return tables
+    match = LOG_BETA.fullmatch(time["until"])
+    heads = model.get("head", [model])
+    betas = [head.get("beta") for head in heads if isinstance(head, dict)] if isinstance(heads, list) else []
+    if not match or not betas or not all(isinstance(b, int | float) and b == betas[0] and b > 1 for b in betas):
+        return tables
+    return tables | {"time": time | {"until": float(match[1] or 1.0) * log(betas[0])}}
+
+
+def _override(tables: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise InputError(f"override {override!r}: expected the form table.key=value")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+        value = parsed["value"] if len(parsed) == 1 else text
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    place: Any = tables
+    for i, name in enumerate(names):
+        last = i == len(names) - 1
+        index: Any = int(name) if isinstance(place, list) and name.isdecimal() and int(name) < len(place) else name
+        if not (isinstance(place, dict) or (isinstance(place, list) and isinstance(index, int))):
+            raise InputError(f"override {override!r}: {'.'.join(names[:i])} is {_quote(place)}; expected a table with {name}")
+        if last:
+            place[index] = value
+        else:
+            place = place.setdefault(index, {}) if isinstance(place, dict) else place[index]
+
+
+def _quote(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All table classes inside a type, in order."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _tables_in(argument)
+
+
+def _sentence(error: Mapping[str, Any], tables: Any) -> str:
+    """Say in one sentence what a pydantic error means, in terms of the keys the user wrote."""
+    cause = error.get("ctx", {}).get("error")
+    path = [*error["loc"], *(cause.key.split(".") if isinstance(cause, Mismatch) else [])]
+    candidates: list[type[BaseModel]] = [RunConfig]
+    expected, keys, value = "tables [model], [initial], [space], [time], [output]", [], tables
+    for part in path:
+        fields = {name: field for table in candidates for name, field in table.model_fields.items()}
+        families = [t for t in candidates if part in get_args(getattr(t.model_fields.get("family"), "annotation", None))]
+        ...
+    return expected

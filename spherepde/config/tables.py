@@ -1,0 +1,291 @@
+"""The tables of a configuration and what each key takes.
+
+The ``description`` of a field says what was expected when a value is refused, so that every field says it once. Checks
+across keys raise :class:`Mismatch`, which names the key to blame. Everything is dimensionless, seconds excepted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Rows = list[list[float]]
+Matrix = Literal["identity"] | Rows
+
+MATRIX = "'identity' or a dim x dim matrix of numbers"
+VECTOR = "a list of dim numbers"
+WEIGHT = "a weight > 0"
+BETA = "an inverse temperature > 0"
+
+
+class Mismatch(ValueError):
+    """Keys that do not go together: the key to blame, relative to the table that noticed, and what was expected."""
+
+    def __init__(self, key: str, expected: str) -> None:
+        super().__init__(expected)
+        self.key, self.expected = key, expected
+
+
+class Table(BaseModel):
+    """A table that takes no other keys and no other types than its own, and never changes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class HeadTable(Table):
+    """``[[model.head]]``: V and B (the identity when left out), or Q and K instead of B; beta."""
+
+    V: Matrix | None = Field(None, description=MATRIX)
+    B: Matrix | None = Field(None, description=MATRIX)
+    Q: Rows | None = Field(None, description="a k x dim matrix of numbers")
+    K: Rows | None = Field(None, description="a k x dim matrix of numbers")
+    beta: float | None = Field(None, gt=0, description=BETA)
+
+    def check(self, dim: int, needs_beta: bool, prefix: str = "") -> None:
+        """Raise Mismatch if the matrices do not fit the dimension and each other, or beta is missing."""
+        for key in "VBQK":
+            value = getattr(self, key)
+            rows = dim if key in "VB" else len(self.Q or value or ())
+            if isinstance(value, list) and (len(value) != rows or {len(row) for row in value} != {dim}):
+                raise Mismatch(prefix + key, f"{rows or 'one or more'} rows of {dim} numbers, as model.dim = {dim}")
+        if (self.Q is None) != (self.K is None):
+            raise Mismatch(prefix + ("Q" if self.Q is None else "K"), "Q and K together")
+        if self.Q is not None and self.B is not None:
+            raise Mismatch(prefix + "B", "either B or the pair Q, K")
+        if needs_beta and self.beta is None:
+            raise Mismatch(prefix + "beta", BETA)
+
+    def arguments(self, dim: int) -> dict[str, Any]:
+        """Keyword arguments of :class:`spherepde.heads.Head`: arrays for matrices, no beta if none is given."""
+
+        def array(value: Matrix) -> Any:
+            return np.eye(dim) if value == "identity" else np.array(value, dtype=np.float64)
+
+        matrices = {key: getattr(self, key) for key in "VBQK" if getattr(self, key) is not None}
+        beta = {} if self.beta is None else {"beta": self.beta}
+        return {key: array(value) for key, value in ({"V": "identity"} | matrices).items()} | beta
+
+
+class ModelTable(HeadTable):
+    """``[model]``: dimension, attention law, diffusion, and one head's own keys or ``[[model.head]]`` tables."""
+
+    dim: int = Field(ge=2, le=3, description="2 or 3 (the zonal solver for dim >= 4 is not available yet)")
+    attention: Literal["softmax", "unnormalised", "hardmax"] = Field(
+        "softmax", description="'softmax', 'unnormalised' or 'hardmax'"
+    )
+    diffusion: float = Field(0.0, ge=0, description="a number >= 0")
+    head: list[HeadTable] | None = Field(None, min_length=1, description="one or more [[model.head]] tables")
+    combine: Literal["sum", "mean"] = Field("sum", description="'sum' or 'mean'")
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelTable:
+        needs_beta = self.attention != "hardmax"
+        if self.head is None:
+            self.check(self.dim, needs_beta)
+            return self
+        for key in HeadTable.model_fields:
+            if getattr(self, key) is not None:
+                raise Mismatch(key, "this key inside the [[model.head]] tables, since there are some")
+        for i, head in enumerate(self.head):
+            head.check(self.dim, needs_beta, f"head.{i}.")
+        return self
+
+    def head_arguments(self) -> list[dict[str, Any]]:
+        """One dict of :class:`spherepde.heads.Head` keywords for each head."""
+        return [head.arguments(self.dim) for head in self.head or (self,)]
+
+
+class DensityTable(Table):
+    """What all initial families share: a weight when the density is a component of a mixture."""
+
+    weight: float | None = Field(None, gt=0, description=WEIGHT)
+
+    def check(self, dim: int, key: str) -> None:
+        """Raise Mismatch if values do not fit the dimension; ``key`` is where this table stands."""
+
+
+def _check_length(key: str, dim: int, vector: list[float] | None) -> None:
+    if vector is not None and len(vector) != dim:
+        raise Mismatch(key, f"{dim} numbers, as model.dim = {dim}")
+
+
+class Uniform(DensityTable):
+    """The uniform density."""
+
+    family: Literal["uniform"]
+
+
+class VonMisesFisher(DensityTable):
+    """A bump: its direction and concentration."""
+
+    family: Literal["von_mises_fisher"]
+    mean: list[float] = Field(description=VECTOR)
+    concentration: float = Field(ge=0, description="a number >= 0")
+
+    def check(self, dim: int, key: str) -> None:  # noqa: D102
+        _check_length(f"{key}.mean", dim, self.mean)
+
+
+class Quadratic(DensityTable):
+    """A polynomial of degree 2, or its exponential: linear and quadratic parts, zero when left out."""
+
+    family: Literal["fisher_bingham", "polynomial"]
+    linear: list[float] | None = Field(None, description=VECTOR)
+    quadratic: Rows | None = Field(None, description="a dim x dim matrix of numbers")
+
+    def check(self, dim: int, key: str) -> None:  # noqa: D102
+        _check_length(f"{key}.linear", dim, self.linear)
+        if self.quadratic is not None and [len(row) for row in self.quadratic] != [dim] * dim:
+            raise Mismatch(f"{key}.quadratic", f"{dim} rows of {dim} numbers, as model.dim = {dim}")
+
+
+class PoissonKernel(DensityTable):
+    """A conformal image of the uniform density: its offset from the centre, shorter than 1."""
+
+    family: Literal["poisson_kernel"]
+    offset: list[float] = Field(description=VECTOR)
+
+    def check(self, dim: int, key: str) -> None:  # noqa: D102
+        _check_length(f"{key}.offset", dim, self.offset)
+
+
+class Mode(Table):
+    """One harmonic: degree, order, amplitude on S^2; degree, cos, sin on S^1."""
+
+    degree: int = Field(ge=1, description="an integer >= 1")
+    order: int | None = Field(None, description="an integer")
+    amplitude: float | None = Field(None, description="a number")
+    cos: float | None = Field(None, description="a number")
+    sin: float | None = Field(None, description="a number")
+
+    def check(self, dim: int, key: str) -> None:
+        """Raise Mismatch unless the keys are those of the dimension; one of cos and sin may be left out."""
+        own = ("order", "amplitude") if dim == 3 else ("cos", "sin")
+        for name in ("order", "amplitude", "cos", "sin"):
+            given = getattr(self, name) is not None
+            if (given and name not in own) or (dim == 3 and name in own and not given):
+                raise Mismatch(f"{key}.{name}", f"the keys degree, {', '.join(own)}, as model.dim = {dim}")
+        if abs(self.order or 0) > self.degree:
+            raise Mismatch(f"{key}.order", f"an integer from -degree to degree = {self.degree}")
+
+
+class Harmonics(DensityTable):
+    """The uniform density plus modes, amplitudes relative to it."""
+
+    family: Literal["harmonics"]
+    modes: list[Mode] = Field(description="a list of {degree, order, amplitude} (dim = 3) or {degree, cos, sin} (dim = 2)")
+
+    def check(self, dim: int, key: str) -> None:  # noqa: D102
+        for i, mode in enumerate(self.modes):
+            mode.check(dim, f"{key}.modes.{i}")
+
+
+class Mixture(DensityTable):
+    """``[[initial.component]]`` tables: densities with weights, relative to their sum."""
+
+    family: Literal["mixture"]
+    component: list[Formula] = Field(min_length=1, description="one or more [[initial.component]] tables")
+
+    def check(self, dim: int, key: str) -> None:  # noqa: D102
+        for i, component in enumerate(self.component):
+            if component.weight is None:
+                raise Mismatch(f"{key}.component.{i}.weight", WEIGHT)
+            component.check(dim, f"{key}.component.{i}")
+
+
+class FromFile(DensityTable):
+    """The snapshot of an earlier run nearest to ``time``; the last one when time is left out."""
+
+    family: Literal["file"]
+    path: str = Field(min_length=1, description="the name of a run file")
+    time: float | None = Field(None, ge=0, description="a time >= 0")
+
+
+Formula = Annotated[
+    Uniform | VonMisesFisher | Quadratic | PoissonKernel | Harmonics | Mixture, Field(discriminator="family")
+]
+Initial = Annotated[
+    Uniform | VonMisesFisher | Quadratic | PoissonKernel | Harmonics | Mixture | FromFile, Field(discriminator="family")
+]
+
+
+class SpaceTable(Table):
+    """``[space]``: resolution, transforms, and the lower resolution of the companion run (0: none).
+
+    ``damping`` is the rate at the top degree (default: the equation's own).
+    """
+
+    lmax: int = Field(ge=3, description="an integer >= 3")
+    backend: Literal["auto", "shtns", "ducc0", "fftw"] = Field("auto", description="'auto', 'shtns' or 'ducc0'")
+    threads: int = Field(1, ge=1, description="an integer >= 1")
+    companion_lmax: int = Field(0, ge=0, description="0 (none) or an integer >= 3 and < space.lmax")
+    damping: float | None = Field(None, ge=0, description="a rate >= 0")
+
+    @model_validator(mode="after")
+    def _check(self) -> SpaceTable:
+        if self.companion_lmax and not 3 <= self.companion_lmax < self.lmax:
+            raise Mismatch("companion_lmax", f"0 (none) or an integer >= 3 and < space.lmax = {self.lmax}")
+        return self
+
+
+class TimeTable(Table):
+    """``[time]``: end, interval between snapshots (until / 50), stepper; rtol (adaptive, 1e-8) or dt (fixed)."""
+
+    until: float = Field(gt=0, description="a time > 0, or a multiple of log(beta) like '2*log(beta)' with beta > 1")
+    save_every: float = Field(gt=0, description="an interval > 0")
+    stepper: Literal["ark436", "ars443"] = Field("ark436", description="'ark436' or 'ars443'")
+    rtol: float | None = Field(None, gt=0, lt=1, description="a relative tolerance between 0 and 1")
+    dt: float | None = Field(None, gt=0, description="a time step > 0")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        until = table.get("until")
+        filled: dict[str, Any] = {"save_every": until / 50.0} if isinstance(until, int | float) else {}
+        return filled | ({} if {"rtol", "dt"} & set(table) else {"rtol": 1e-8}) | table
+
+    @model_validator(mode="after")
+    def _check(self) -> TimeTable:
+        if self.rtol is not None and self.dt is not None:
+            raise Mismatch("dt", "either rtol (adaptive steps) or dt (fixed steps)")
+        if self.stepper == "ars443" and self.dt is None:
+            raise Mismatch("dt", "a fixed time step, since stepper ars443 estimates no error")
+        return self
+
+
+class OutputTable(Table):
+    """``[output]``: the run file, what goes into it, and wall-clock seconds between checkpoints."""
+
+    file: str = Field("run.h5", min_length=1, description="a file name")
+    density: bool = Field(True, description="true or false")
+    velocity: bool = Field(True, description="true or false")
+    checkpoint_every: float = Field(60.0, gt=0, description="seconds > 0")
+
+
+class RunConfig(Table):
+    """A whole configuration; made by :func:`~spherepde.config.load_config` or ``parse_config``."""
+
+    model: ModelTable = Field(description="a table [model]")
+    initial: Initial = Field(description="a table [initial]")
+    space: SpaceTable = Field(description="a table [space]")
+    time: TimeTable = Field(description="a table [time]")
+    output: OutputTable = Field(default_factory=OutputTable, description="a table [output]")
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        dim = self.model.dim
+        if self.initial.weight is not None:
+            raise Mismatch("initial.weight", "a weight in [[initial.component]] tables only")
+        self.initial.check(dim, "initial")
+        backends = ("auto", "fftw") if dim == 2 else ("auto", "shtns", "ducc0")
+        if self.space.backend not in backends:
+            raise Mismatch("space.backend", f"{' or '.join(backends)}, as model.dim = {dim}")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able tables without the absent keys; ``parse_config`` makes an equal configuration of them."""
+        return self.model_dump(mode="json", exclude_none=True)
