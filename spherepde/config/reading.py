@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log
 from typing import Any, get_args
 
@@ -14,11 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError
-from .tables import Mismatch, RunConfig
+from .tables import MismatchError, RunConfig
 
 LOG_BETA = re.compile(r"\s*(?:(\d+\.?\d*|\.\d+)\s*\*\s*)?log\(\s*beta\s*\)\s*")
 """The only formula allowed in time.until: an optional multiplier times log(beta)."""
 
+ABSENT = object()
 SHOWN = 60
 """Longest value quoted in a message, in characters."""
 
@@ -52,7 +53,10 @@ def parse_config(tables: Mapping[str, Any], source: str = "configuration") -> Ru
     try:
         return RunConfig.model_validate(_evaluate_until(plain))
     except ValidationError as error:
-        raise InputError(f"{source}: {_sentence(dict(error.errors()[0]), plain)}") from None
+        first = min(
+            error.errors(), key=lambda found: found["type"] != "extra_forbidden"
+        )  # a misspelt key also is missing
+        raise InputError(f"{source}: {_sentence(dict(first), plain)}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -72,7 +76,7 @@ def _evaluate_until(tables: dict[str, Any]) -> dict[str, Any]:
         return tables
     match = LOG_BETA.fullmatch(time["until"])
     heads = model.get("head", [model])
-    betas = [head.get("beta") for head in heads if isinstance(head, dict)] if isinstance(heads, list) else []
+    betas: list[Any] = [head.get("beta") for head in heads if isinstance(head, dict)] if isinstance(heads, list) else []
     if not match or not betas or not all(isinstance(b, int | float) and b == betas[0] and b > 1 for b in betas):
         return tables
     return tables | {"time": time | {"until": float(match[1] or 1.0) * log(betas[0])}}
@@ -93,7 +97,9 @@ def _override(tables: dict[str, Any], override: str) -> None:
         last = i == len(names) - 1
         index: Any = int(name) if isinstance(place, list) and name.isdecimal() and int(name) < len(place) else name
         if not (isinstance(place, dict) or (isinstance(place, list) and isinstance(index, int))):
-            raise InputError(f"override {override!r}: {'.'.join(names[:i])} is {_quote(place)}; expected a table with {name}")
+            raise InputError(
+                f"override {override!r}: {'.'.join(names[:i])} is {_quote(place)}; expected a table with {name}"
+            )
         if last:
             place[index] = value
         else:
@@ -105,22 +111,56 @@ def _quote(value: Any) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """All table classes inside a type, in order."""
+def _tables_in(annotation: Any) -> list[type[BaseModel]]:
+    """All table classes inside a type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _tables_in(argument)
+        return [annotation]
+    return [table for argument in get_args(annotation) for table in _tables_in(argument)]
+
+
+def _families(table: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(table.model_fields["family"].annotation) if "family" in table.model_fields else ()
+
+
+def _near(word: str, known: Sequence[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
 def _sentence(error: Mapping[str, Any], tables: Any) -> str:
-    """Say in one sentence what a pydantic error means, in terms of the keys the user wrote."""
+    """Say in one sentence what a pydantic error means, in terms of the keys the user wrote.
+
+    Follows the error's location through the tables; what is neither a key nor an index there (the family of a density,
+    a branch of a union of types) only narrows the choice of tables.
+    """
     cause = error.get("ctx", {}).get("error")
-    path = [*error["loc"], *(cause.key.split(".") if isinstance(cause, Mismatch) else [])]
-    candidates: list[type[BaseModel]] = [RunConfig]
-    expected, keys, value = "tables [model], [initial], [space], [time], [output]", [], tables
-    for part in path:
-        fields = {name: field for table in candidates for name, field in table.model_fields.items()}
-        families = [t for t in candidates if part in get_args(getattr(t.model_fields.get("family"), "annotation", None))]
-        ...
-    return expected
+    path = [*error["loc"], *(cause.key.split(".") if isinstance(cause, MismatchError) else ())]
+    unknown = error["type"] == "extra_forbidden"
+    value, expected, keys = tables, "", list[str]()
+    inside: Sequence[type[BaseModel]] = [RunConfig]
+    around = inside
+    for position, part in enumerate(path, start=1):
+        fields = [table.model_fields[part] for table in inside if part in table.model_fields]
+        if isinstance(value, list) and str(part).isdecimal():
+            keys.append(str(part))
+            value = value[int(part)]
+        elif isinstance(value, dict) and (fields or (unknown and position == len(path))):
+            keys.append(part)
+            value = value.get(part, ABSENT)
+            around, inside = inside, _tables_in(fields[0].annotation) if fields else []
+            expected = str(fields[0].description) if fields else ""
+        else:
+            inside = [table for table in inside if part in _families(table)] or inside
+    name = ".".join(keys)
+    if isinstance(cause, MismatchError):
+        expected = cause.expected
+    if unknown:
+        known = sorted({key for table in around for key in table.model_fields})
+        hint = _near(keys[-1], known, ".".join([*keys[:-1], ""]))
+        return f"{name} is not a known key{hint}; expected one of {', '.join(known)}"
+    hint = ""
+    if error["type"].startswith("union_tag"):
+        families = [family for table in inside for family in _families(table)]
+        name, value, expected = f"{name}.family", value.get("family", ABSENT), f"one of {', '.join(families)}"
+        hint = _near(str(value), families)
+    return f"{name} is {'missing' if value is ABSENT else _quote(value)}{hint}; expected {expected}"

@@ -1,7 +1,7 @@
 """The tables of a configuration and what each key takes.
 
 The ``description`` of a field says what was expected when a value is refused, so that every field says it once. Checks
-across keys raise :class:`Mismatch`, which names the key to blame. Everything is dimensionless, seconds excepted.
+across keys raise :class:`MismatchError`, which names the key to blame. Everything is dimensionless, seconds excepted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WEIGHT = "a weight > 0"
 BETA = "an inverse temperature > 0"
 
 
-class Mismatch(ValueError):
+class MismatchError(ValueError):
     """Keys that do not go together: the key to blame, relative to the table that noticed, and what was expected."""
 
     def __init__(self, key: str, expected: str) -> None:
@@ -37,25 +37,27 @@ class Table(BaseModel):
 class HeadTable(Table):
     """``[[model.head]]``: V and B (the identity when left out), or Q and K instead of B; beta."""
 
-    V: Matrix | None = Field(None, description=MATRIX)
-    B: Matrix | None = Field(None, description=MATRIX)
-    Q: Rows | None = Field(None, description="a k x dim matrix of numbers")
-    K: Rows | None = Field(None, description="a k x dim matrix of numbers")
-    beta: float | None = Field(None, gt=0, description=BETA)
+    V: Matrix | None = Field(default=None, description=MATRIX)
+    B: Matrix | None = Field(default=None, description=MATRIX)
+    Q: Rows | None = Field(default=None, description="a k x dim matrix of numbers")
+    K: Rows | None = Field(default=None, description="a k x dim matrix of numbers")
+    beta: float | None = Field(default=None, gt=0, description=BETA)
 
     def check(self, dim: int, needs_beta: bool, prefix: str = "") -> None:
-        """Raise Mismatch if the matrices do not fit the dimension and each other, or beta is missing."""
+        """Raise MismatchError if the matrices do not fit the dimension and each other, or beta is missing."""
         for key in "VBQK":
             value = getattr(self, key)
             rows = dim if key in "VB" else len(self.Q or value or ())
             if isinstance(value, list) and (len(value) != rows or {len(row) for row in value} != {dim}):
-                raise Mismatch(prefix + key, f"{rows or 'one or more'} rows of {dim} numbers, as model.dim = {dim}")
+                raise MismatchError(
+                    prefix + key, f"{rows or 'one or more'} rows of {dim} numbers, as model.dim = {dim}"
+                )
         if (self.Q is None) != (self.K is None):
-            raise Mismatch(prefix + ("Q" if self.Q is None else "K"), "Q and K together")
+            raise MismatchError(prefix + ("Q" if self.Q is None else "K"), "Q and K together")
         if self.Q is not None and self.B is not None:
-            raise Mismatch(prefix + "B", "either B or the pair Q, K")
+            raise MismatchError(prefix + "B", "either B or the pair Q, K")
         if needs_beta and self.beta is None:
-            raise Mismatch(prefix + "beta", BETA)
+            raise MismatchError(prefix + "beta", BETA)
 
     def arguments(self, dim: int) -> dict[str, Any]:
         """Keyword arguments of :class:`spherepde.heads.Head`: arrays for matrices, no beta if none is given."""
@@ -73,11 +75,11 @@ class ModelTable(HeadTable):
 
     dim: int = Field(ge=2, le=3, description="2 or 3 (the zonal solver for dim >= 4 is not available yet)")
     attention: Literal["softmax", "unnormalised", "hardmax"] = Field(
-        "softmax", description="'softmax', 'unnormalised' or 'hardmax'"
+        default="softmax", description="'softmax', 'unnormalised' or 'hardmax'"
     )
-    diffusion: float = Field(0.0, ge=0, description="a number >= 0")
-    head: list[HeadTable] | None = Field(None, min_length=1, description="one or more [[model.head]] tables")
-    combine: Literal["sum", "mean"] = Field("sum", description="'sum' or 'mean'")
+    diffusion: float = Field(default=0.0, ge=0, description="a number >= 0")
+    head: list[HeadTable] | None = Field(default=None, min_length=1, description="one or more [[model.head]] tables")
+    combine: Literal["sum", "mean"] = Field(default="sum", description="'sum' or 'mean'")
 
     @model_validator(mode="after")
     def _check(self) -> ModelTable:
@@ -87,7 +89,7 @@ class ModelTable(HeadTable):
             return self
         for key in HeadTable.model_fields:
             if getattr(self, key) is not None:
-                raise Mismatch(key, "this key inside the [[model.head]] tables, since there are some")
+                raise MismatchError(key, "this key inside the [[model.head]] tables, since there are some")
         for i, head in enumerate(self.head):
             head.check(self.dim, needs_beta, f"head.{i}.")
         return self
@@ -100,15 +102,15 @@ class ModelTable(HeadTable):
 class DensityTable(Table):
     """What all initial families share: a weight when the density is a component of a mixture."""
 
-    weight: float | None = Field(None, gt=0, description=WEIGHT)
+    weight: float | None = Field(default=None, gt=0, description=WEIGHT)
 
     def check(self, dim: int, key: str) -> None:
-        """Raise Mismatch if values do not fit the dimension; ``key`` is where this table stands."""
+        """Raise MismatchError if values do not fit the dimension; ``key`` is where this table stands."""
 
 
 def _check_length(key: str, dim: int, vector: list[float] | None) -> None:
     if vector is not None and len(vector) != dim:
-        raise Mismatch(key, f"{dim} numbers, as model.dim = {dim}")
+        raise MismatchError(key, f"{dim} numbers, as model.dim = {dim}")
 
 
 class Uniform(DensityTable):
@@ -132,13 +134,13 @@ class Quadratic(DensityTable):
     """A polynomial of degree 2, or its exponential: linear and quadratic parts, zero when left out."""
 
     family: Literal["fisher_bingham", "polynomial"]
-    linear: list[float] | None = Field(None, description=VECTOR)
-    quadratic: Rows | None = Field(None, description="a dim x dim matrix of numbers")
+    linear: list[float] | None = Field(default=None, description=VECTOR)
+    quadratic: Rows | None = Field(default=None, description="a dim x dim matrix of numbers")
 
     def check(self, dim: int, key: str) -> None:  # noqa: D102
         _check_length(f"{key}.linear", dim, self.linear)
         if self.quadratic is not None and [len(row) for row in self.quadratic] != [dim] * dim:
-            raise Mismatch(f"{key}.quadratic", f"{dim} rows of {dim} numbers, as model.dim = {dim}")
+            raise MismatchError(f"{key}.quadratic", f"{dim} rows of {dim} numbers, as model.dim = {dim}")
 
 
 class PoissonKernel(DensityTable):
@@ -155,27 +157,29 @@ class Mode(Table):
     """One harmonic: degree, order, amplitude on S^2; degree, cos, sin on S^1."""
 
     degree: int = Field(ge=1, description="an integer >= 1")
-    order: int | None = Field(None, description="an integer")
-    amplitude: float | None = Field(None, description="a number")
-    cos: float | None = Field(None, description="a number")
-    sin: float | None = Field(None, description="a number")
+    order: int | None = Field(default=None, description="an integer")
+    amplitude: float | None = Field(default=None, description="a number")
+    cos: float | None = Field(default=None, description="a number")
+    sin: float | None = Field(default=None, description="a number")
 
     def check(self, dim: int, key: str) -> None:
-        """Raise Mismatch unless the keys are those of the dimension; one of cos and sin may be left out."""
+        """Raise MismatchError unless the keys are those of the dimension; one of cos and sin may be left out."""
         own = ("order", "amplitude") if dim == 3 else ("cos", "sin")
         for name in ("order", "amplitude", "cos", "sin"):
             given = getattr(self, name) is not None
             if (given and name not in own) or (dim == 3 and name in own and not given):
-                raise Mismatch(f"{key}.{name}", f"the keys degree, {', '.join(own)}, as model.dim = {dim}")
+                raise MismatchError(f"{key}.{name}", f"the keys degree, {', '.join(own)}, as model.dim = {dim}")
         if abs(self.order or 0) > self.degree:
-            raise Mismatch(f"{key}.order", f"an integer from -degree to degree = {self.degree}")
+            raise MismatchError(f"{key}.order", f"an integer from -degree to degree = {self.degree}")
 
 
 class Harmonics(DensityTable):
     """The uniform density plus modes, amplitudes relative to it."""
 
     family: Literal["harmonics"]
-    modes: list[Mode] = Field(description="a list of {degree, order, amplitude} (dim = 3) or {degree, cos, sin} (dim = 2)")
+    modes: list[Mode] = Field(
+        description="a list of {degree, order, amplitude} (dim = 3) or {degree, cos, sin} (dim = 2)"
+    )
 
     def check(self, dim: int, key: str) -> None:  # noqa: D102
         for i, mode in enumerate(self.modes):
@@ -191,7 +195,7 @@ class Mixture(DensityTable):
     def check(self, dim: int, key: str) -> None:  # noqa: D102
         for i, component in enumerate(self.component):
             if component.weight is None:
-                raise Mismatch(f"{key}.component.{i}.weight", WEIGHT)
+                raise MismatchError(f"{key}.component.{i}.weight", WEIGHT)
             component.check(dim, f"{key}.component.{i}")
 
 
@@ -200,7 +204,7 @@ class FromFile(DensityTable):
 
     family: Literal["file"]
     path: str = Field(min_length=1, description="the name of a run file")
-    time: float | None = Field(None, ge=0, description="a time >= 0")
+    time: float | None = Field(default=None, ge=0, description="a time >= 0")
 
 
 Formula = Annotated[
@@ -210,6 +214,8 @@ Initial = Annotated[
     Uniform | VonMisesFisher | Quadratic | PoissonKernel | Harmonics | Mixture | FromFile, Field(discriminator="family")
 ]
 
+Mixture.model_rebuild()
+
 
 class SpaceTable(Table):
     """``[space]``: resolution, transforms, and the lower resolution of the companion run (0: none).
@@ -218,15 +224,15 @@ class SpaceTable(Table):
     """
 
     lmax: int = Field(ge=3, description="an integer >= 3")
-    backend: Literal["auto", "shtns", "ducc0", "fftw"] = Field("auto", description="'auto', 'shtns' or 'ducc0'")
-    threads: int = Field(1, ge=1, description="an integer >= 1")
-    companion_lmax: int = Field(0, ge=0, description="0 (none) or an integer >= 3 and < space.lmax")
-    damping: float | None = Field(None, ge=0, description="a rate >= 0")
+    backend: Literal["auto", "shtns", "ducc0", "fftw"] = Field(default="auto", description="'auto', 'shtns' or 'ducc0'")
+    threads: int = Field(default=1, ge=1, description="an integer >= 1")
+    companion_lmax: int = Field(default=0, ge=0, description="0 (none) or an integer >= 3 and < space.lmax")
+    damping: float | None = Field(default=None, ge=0, description="a rate >= 0")
 
     @model_validator(mode="after")
     def _check(self) -> SpaceTable:
         if self.companion_lmax and not 3 <= self.companion_lmax < self.lmax:
-            raise Mismatch("companion_lmax", f"0 (none) or an integer >= 3 and < space.lmax = {self.lmax}")
+            raise MismatchError("companion_lmax", f"0 (none) or an integer >= 3 and < space.lmax = {self.lmax}")
         return self
 
 
@@ -235,9 +241,9 @@ class TimeTable(Table):
 
     until: float = Field(gt=0, description="a time > 0, or a multiple of log(beta) like '2*log(beta)' with beta > 1")
     save_every: float = Field(gt=0, description="an interval > 0")
-    stepper: Literal["ark436", "ars443"] = Field("ark436", description="'ark436' or 'ars443'")
-    rtol: float | None = Field(None, gt=0, lt=1, description="a relative tolerance between 0 and 1")
-    dt: float | None = Field(None, gt=0, description="a time step > 0")
+    stepper: Literal["ark436", "ars443"] = Field(default="ark436", description="'ark436' or 'ars443'")
+    rtol: float | None = Field(default=None, gt=0, lt=1, description="a relative tolerance between 0 and 1")
+    dt: float | None = Field(default=None, gt=0, description="a time step > 0")
 
     @model_validator(mode="before")
     @classmethod
@@ -251,19 +257,19 @@ class TimeTable(Table):
     @model_validator(mode="after")
     def _check(self) -> TimeTable:
         if self.rtol is not None and self.dt is not None:
-            raise Mismatch("dt", "either rtol (adaptive steps) or dt (fixed steps)")
+            raise MismatchError("dt", "either rtol (adaptive steps) or dt (fixed steps)")
         if self.stepper == "ars443" and self.dt is None:
-            raise Mismatch("dt", "a fixed time step, since stepper ars443 estimates no error")
+            raise MismatchError("dt", "a fixed time step, since stepper ars443 estimates no error")
         return self
 
 
 class OutputTable(Table):
     """``[output]``: the run file, what goes into it, and wall-clock seconds between checkpoints."""
 
-    file: str = Field("run.h5", min_length=1, description="a file name")
-    density: bool = Field(True, description="true or false")
-    velocity: bool = Field(True, description="true or false")
-    checkpoint_every: float = Field(60.0, gt=0, description="seconds > 0")
+    file: str = Field(default="run.h5", min_length=1, description="a file name")
+    density: bool = Field(default=True, description="true or false")
+    velocity: bool = Field(default=True, description="true or false")
+    checkpoint_every: float = Field(default=60.0, gt=0, description="seconds > 0")
 
 
 class RunConfig(Table):
@@ -279,11 +285,11 @@ class RunConfig(Table):
     def _check(self) -> RunConfig:
         dim = self.model.dim
         if self.initial.weight is not None:
-            raise Mismatch("initial.weight", "a weight in [[initial.component]] tables only")
+            raise MismatchError("initial.weight", "a weight in [[initial.component]] tables only")
         self.initial.check(dim, "initial")
         backends = ("auto", "fftw") if dim == 2 else ("auto", "shtns", "ducc0")
         if self.space.backend not in backends:
-            raise Mismatch("space.backend", f"{' or '.join(backends)}, as model.dim = {dim}")
+            raise MismatchError("space.backend", f"{' or '.join(backends)}, as model.dim = {dim}")
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def open_hdf5(path: Path, expected: str, newest: int) -> h5py.File:
     except InputError:
         file.close()
         raise
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         file.close()
         raise InputError(f"{path} is a damaged HDF5 file: its attributes cannot be read") from error
     return file
@@ -149,6 +149,14 @@ def root_attributes(file: h5py.File) -> dict[str, Any]:
         for name, value in file.attrs.items()
         if not name.startswith("_")
     }
+
+
+def set_attribute(file: h5py.File, name: str, value: str | int | float) -> None:
+    """Set a root attribute; text over text in place, so that the file's header keeps its shape."""
+    if isinstance(value, str) and isinstance(file.attrs.get(name), str):
+        file.attrs.modify(name, np.array(value, dtype=h5py.string_dtype()))
+    else:
+        file.attrs[name] = value
 
 
 def mend_end(path: Path) -> None:

@@ -8,7 +8,9 @@ Three tables grow: snapshots (root), series and source moments. A flush goes in 
 3. count them in the root attribute ``records``, flush HDF5 again. A row not counted does not exist.
 
 A kill between two flushes loses nothing that was flushed; a kill inside one only if it hits the
-microseconds in which HDF5 splits a node of a chunk index (once in 32 chunks of a variable).
+microseconds in which HDF5 splits a node of a chunk index (once in 32 chunks of a variable) or moves
+the text of an attribute. (Every prefix of the writes of a run with 110 flushes, 2900 states, was
+read and continued.)
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .files import StorageError, growing, mend_end, reason_of, refuse_if_written, replace_file, utc_now
+from .files import StorageError, growing, mend_end, reason_of, refuse_if_written, replace_file, set_attribute, utc_now
 from .layout import FORMAT, FORMAT_VERSION, SeriesSpec, attribute, empty_run_file
 from .reader import RunFile
 from .tables import Table
@@ -90,8 +92,8 @@ class RunWriter:
     ) -> Self:
         """Make a run file without records and open it; the arguments are those of ``layout.empty_run_file``.
 
-        The root attributes format, format_version, status ("running") and reason ("") are set here,
-        created (UTC) unless given. Raises InputError if the file exists and ``overwrite`` is not set,
+        The root attributes format, format_version, status ("running"), reason and finished ("") are set
+        here, created (UTC) unless given. Raises InputError if the file exists and ``overwrite`` is not set,
         is being written, or cannot be made; an existing file is replaced only when all else is well.
         """
         path = Path(os.path.realpath(path))
@@ -105,7 +107,8 @@ class RunWriter:
             if not os.access(path, os.W_OK):
                 raise InputError(f"{path} cannot be replaced: it is write-protected")
             refuse_if_written(path)
-        fixed = {"format": FORMAT, "format_version": FORMAT_VERSION, "status": "running", "reason": ""}
+        fixed = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        fixed |= {"status": "running", "reason": "", "finished": ""}
         content = empty_run_file(
             axes=axes,
             degree=degree,
@@ -151,11 +154,10 @@ class RunWriter:
             writer._count_rows(list(counts))
             for table, wanted in zip(writer._tables, counts, strict=False):
                 table.cut(wanted)
-            writer._file.attrs.pop("finished", None)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, KeyError) as error:
             writer._let_go()
             raise InputError(f"{path} is a damaged run file and cannot be continued") from error
-        writer.update(status="running", reason="")
+        writer.update(status="running", reason="", finished="")
         return writer
 
     @property
@@ -249,7 +251,7 @@ class RunWriter:
             for table in tables:
                 table.write()
             for name, value in attributes.items():
-                self._file.attrs[name] = value
+                set_attribute(self._file, name, value)
             self._file.flush()
             if any(table.waiting for table in tables):
                 self._count_rows([table.count + len(table.waiting) for table in tables])
