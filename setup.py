@@ -27,6 +27,7 @@ setup(
         "pydantic>=2.6",
         "typer>=0.12",
         "rich>=13",
+        "threadpoolctl>=3.1",
     ],
     extras_require={
         "shtns": ["shtns>=3.7.5"],

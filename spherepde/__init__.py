@@ -1,0 +1,65 @@
+r"""spherepde: the reference solver for mean-field transformers.
+
+Solves :math:`\partial_t\rho+\nabla\cdot(\rho\,v[\rho])=\kappa\Delta\rho` on the circle and the sphere, with v the velocity that
+attention gives to a density of tokens::
+
+    head = Head(V=np.diag([1, 0.4, -0.3]), beta=100.0)
+    space = Sphere(lmax=255)
+    model = ContinuityEquation(space, Softmax(head))
+    rho0 = fisher_bingham(linear=[0, 0.8, 0], quadratic=[[0, 0, 0.25], [0, 0, 0], [0.25, 0, 0]])
+    sim = Simulation(model, rho0, out="run.h5", save_every=0.1)
+    result = sim.run(until=9.2)
+"""
+
+from .attention import Hardmax, Softmax, Unnormalised
+from .config import load_config
+from .densities import (
+    Density,
+    fisher_bingham,
+    from_callable,
+    harmonics,
+    mixture,
+    poisson_kernel,
+    polynomial,
+    uniform,
+    von_mises_fisher,
+)
+from .equation import ContinuityEquation
+from .errors import InputError, NumericalError
+from .experiment import build_simulation, density_from_run, resume_simulation
+from .heads import DominantEigenspace, Head, concentration_rate
+from .script import run_script
+from .simulation import Result, Simulation
+from .spaces import Circle, Sphere
+from .store import RunFile
+
+__all__ = [
+    "Circle",
+    "ContinuityEquation",
+    "Density",
+    "DominantEigenspace",
+    "Hardmax",
+    "Head",
+    "InputError",
+    "NumericalError",
+    "Result",
+    "RunFile",
+    "Simulation",
+    "Softmax",
+    "Sphere",
+    "Unnormalised",
+    "build_simulation",
+    "concentration_rate",
+    "density_from_run",
+    "fisher_bingham",
+    "from_callable",
+    "harmonics",
+    "load_config",
+    "mixture",
+    "poisson_kernel",
+    "polynomial",
+    "resume_simulation",
+    "run_script",
+    "uniform",
+    "von_mises_fisher",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from .densities import Density
 from .diagnostics import Diagnostics
 from .equation import ContinuityEquation
 from .errors import InputError, NumericalError
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
+from .recording import Recorder
 from .steppers import (
     Accepted,
     FixedStep,
@@ -27,7 +28,7 @@ from .steppers import (
     march,
     tableau_named,
 )
-from .store import RunWriter, SeriesSpec, StorageError, checkpoint_path, load_checkpoint, provenance, save_checkpoint
+from .store import SeriesSpec, StorageError
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -94,21 +95,18 @@ class Simulation:
     ) -> None:
         self.model = model
         self.initial = initial
-        self.path = None if out is None else Path(out)
         self.save_every = save_every
         self.tableau: Tableau = tableau_named(stepper)
         self.rtol = DEFAULT_RTOL if rtol is None and dt is None else rtol
         self.dt = dt
         self.companion_lmax = companion_lmax
-        self.save_density = save_density
-        self.save_velocity = save_velocity and model.field.source_degree > 0
         self.checkpoint_every = checkpoint_every
-        self.overwrite = overwrite
         self.progress = progress
         self._check_options()
+        path = None if out is None else Path(out)
+        self.recorder = Recorder(path, model, density=save_density, velocity=save_velocity, overwrite=overwrite)
         self.diagnostics = Diagnostics(model)
         self.horizons = Horizons()
-        self._source_degree = min(model.field.source_degree, model.space.lmax)
         self._companion: Diagnostics | None = None
         if companion_lmax:
             self._companion = Diagnostics(model.on(model.space.refined(companion_lmax)))
@@ -116,10 +114,7 @@ class Simulation:
         self.state = self._project(model)
         self.companion_state = self._project(self._companion.equation) if self._companion else None
         self.controller = self._controller()
-        self.time_error = {
-            name: np.zeros(spec.shape) for name, spec in self.diagnostics.observable_quantities.items()
-        }
-        self._writer: RunWriter | None = None
+        self.time_error = {name: np.zeros(spec.shape) for name, spec in self.diagnostics.observable_quantities.items()}
 
     # ---- setting up
 
@@ -172,9 +167,9 @@ class Simulation:
             },
             "time": {"until": until, "save_every": self.save_every, "stepper": self.tableau.name, **stepping},
             "output": {
-                "file": str(self.path),
-                "density": self.save_density,
-                "velocity": self.save_velocity,
+                "file": str(self.recorder.path),
+                "density": self.recorder.density,
+                "velocity": self.recorder.velocity,
                 "checkpoint_every": self.checkpoint_every,
             },
         }
@@ -189,18 +184,15 @@ class Simulation:
             self.save_every = until / 50.0
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
-            if self.path is not None and self._writer is None:
-                self._writer = self._create(until)
+            self.recorder.open(self._series(), self.to_config(until), self.warnings)
             for warning in self.warnings:
                 line.say(f"warning: {warning}")
-            with interruptible() as interrupt:
+            with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
                 status, reason, values = self._march(until, line, interrupt)
         finally:
             line.close()
-            writer, self._writer = self._writer, None
-            if writer is not None:
-                writer.close()
-        return Result(status, reason, self.time, self.state, values, self.horizons, self.path)
+            self.recorder.close()
+        return Result(status, reason, self.time, self.state, values, self.horizons, self.recorder.path)
 
     def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
         status, reason = "done", f"reached t = {until:g}"
@@ -209,8 +201,8 @@ class Simulation:
         try:
             values = self._measure(None, line)
             if self.time == 0.0:
-                self._record(values, 0.0)
-                self._save()
+                self.recorder.record(self.time, values, self.state)
+                self.recorder.save(self.time, self.state)
                 self._checkpoint()
             for target in self._save_times(until):
                 for accepted in self._steps(target):
@@ -222,10 +214,10 @@ class Simulation:
                     except NumericalError:
                         self.time, self.state = previous
                         raise
-                    self._record(values, accepted.step_size)
+                    self.recorder.record(self.time, values, self.state)
                     line.update(self.time, accepted.step_size, values)
                     if self.time == target:
-                        self._save()
+                        self.recorder.save(self.time, self.state)
                     if interrupt.name or time.monotonic() - last_checkpoint > self.checkpoint_every:
                         self._checkpoint()
                         last_checkpoint = time.monotonic()
@@ -238,7 +230,7 @@ class Simulation:
                 self._checkpoint()
         except (NumericalError, StorageError) as error:
             status, reason = "stopped", str(error)
-        self._finish(status, reason)
+        self.recorder.finish(status, reason, asdict(self.horizons))
         return status, reason, values
 
     def _save_times(self, until: float) -> Iterator[float]:
@@ -254,7 +246,8 @@ class Simulation:
         companion = imex_step(self._companion.equation, self.tableau) if self._companion else None
         for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
             if companion is not None and self.companion_state is not None:
-                self.companion_state = companion(self.companion_state, accepted.step_size)[0]
+                coarse = companion(self.companion_state, accepted.step_size)[0]
+                self.companion_state = coarse if np.isfinite(coarse).all() else None
             yield accepted
 
     def _measure(self, accepted: Accepted | None, line: ProgressLine) -> dict[str, Real]:
@@ -265,14 +258,16 @@ class Simulation:
             embedded = self.diagnostics.observables(accepted.state - accepted.error)
             for name, total in self.time_error.items():
                 self.time_error[name] = total + np.abs(values[name] - embedded[name])
-        if self._companion is not None and self.companion_state is not None:
-            coarse = self._companion.observables(self.companion_state)
-            for name in coarse:
-                values[f"{name}_error"] = np.abs(values[name] - coarse[name]) + self.time_error[name]
+        if self._companion is not None:
+            coarse = {} if self.companion_state is None else self._companion.observables(self.companion_state)
+            for name, total in self.time_error.items():
+                difference = np.abs(values[name] - coarse[name]) if coarse else np.full(total.shape, np.nan)
+                values[f"{name}_error"] = difference + total
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         for name, horizon in asdict(self.horizons).items():
             values[f"{name}_horizon"] = np.array(np.nan if horizon is None else horizon)
+        values["step_size"] = np.array(0.0 if accepted is None else accepted.step_size)
         return values
 
     # ---- writing
@@ -288,49 +283,8 @@ class Simulation:
         quantities["step_size"] = SeriesSpec((), "time step just taken")
         return quantities
 
-    def _create(self, until: float) -> RunWriter:
-        assert self.path is not None
-        space = self.model.space
-        source = space.refined(self._source_degree) if self.save_velocity else None
-        return RunWriter.create(
-            self.path,
-            axes=space.axes,
-            degree=space.degree,
-            order=space.order,
-            series=self._series(),
-            velocity_degree=None if source is None else source.degree,
-            velocity_order=None if source is None else source.order,
-            save_density=self.save_density,
-            attributes=provenance(sys.argv)
-            | {
-                "config": self.to_config(until),
-                "conventions": space.conventions,
-                "seed": "none: the run is deterministic",
-                "threads": space.threads,
-                "fft_planner": "FFTW_ESTIMATE" if space.dim == 2 else f"{space.backend}, no timing",
-                "backend": space.backend,
-                "kernel_bandwidth": self.model.field.source_degree,
-                "warnings": " ".join(self.warnings),
-            },
-            overwrite=self.overwrite,
-        )
-
-    def _record(self, values: dict[str, Real], step_size: float) -> None:
-        if self._writer is not None:
-            self._writer.record(self.time, values | {"step_size": np.array(step_size)})
-            if self.save_velocity:
-                self._writer.record_velocity(self.time, self.model.space.restrict(self.state, self._source_degree))
-
-    def _save(self) -> None:
-        if self._writer is not None:
-            density = self.model.space.to_nodal(self.state) if self.save_density else None
-            self._writer.save(self.time, self.state, density)
-
     def _checkpoint(self) -> None:
-        if self._writer is None or self.path is None:
-            return
-        self._writer.flush()
-        arrays = {"state": self.state, **{f"time_error_{k}": v for k, v in self.time_error.items()}}
+        arrays = {"state": self.state, **{f"time_error_{name}": total for name, total in self.time_error.items()}}
         if self.companion_state is not None:
             arrays["companion_state"] = self.companion_state
         state = {
@@ -339,28 +293,15 @@ class Simulation:
             "step_size": self.controller.step_size,
             "last_error": self.controller.last_error,
             "horizons": asdict(self.horizons),
-            "counts": list(self._writer.counts),
         }
-        save_checkpoint(checkpoint_path(self.path), arrays, state)
+        self.recorder.checkpoint(arrays, state)
 
     def restore(self) -> None:
-        """Take up the state of the checkpoint beside ``path`` and reopen the file there, dropping what came after."""
-        assert self.path is not None
-        arrays, state = load_checkpoint(checkpoint_path(self.path))
+        """Take up the state of the checkpoint beside the run file, dropping what the file holds beyond it."""
+        arrays, state = self.recorder.restore()
         self.time, self.state = float(state["time"]), arrays["state"]
         self.companion_state = arrays.get("companion_state")
         self.time_error = {name: arrays[f"time_error_{name}"] for name in self.time_error}
         self.save_every = state["save_every"]
         self.controller.step_size, self.controller.last_error = state["step_size"], state["last_error"]
         self.horizons = Horizons(**state["horizons"])
-        self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
-
-    def _finish(self, status: str, reason: str) -> None:
-        if self._writer is None:
-            return
-        horizons = {f"{name}_horizon": np.nan if t is None else t for name, t in asdict(self.horizons).items()}
-        try:
-            self._writer.update(**horizons)
-            self._writer.finish(status, reason)
-        except StorageError:
-            pass  # the disk is full: what was flushed stays readable, and the caller has the reason

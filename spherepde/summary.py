@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from .heads import DominantEigenspace, Head, concentration_rate
 from .store import RunFile
 
 Real = NDArray[np.float64]
+
+RATE_TOLERANCE = 0.15
+"""A measured rate this close to the asymptotic one, over the window [½ log β, log β], counts as the predicted one."""
 
 
 def head_of(config: dict[str, Any]) -> Head | None:
@@ -70,6 +75,8 @@ def describe(run: RunFile) -> str:
     lines[""] = "second moment diagonal = " + np.array2string(np.diag(series["second_moment"][-1]), precision=8)
     if "distance_to_E" in series:
         lines["distance to E"] = f"{series['distance_to_E'][0]:.6f} → {series['distance_to_E'][-1]:.6f} (geodesic, W₂)"
+    if not attributes["kernel_bandwidth"]:
+        lines["space"] = lines["space"].split(", kernel bandwidth")[0]
     lines["made by"] = f"{attributes['command']} · commit {attributes['commit'][:12]} · {attributes['created']}"
     if attributes.get("warnings"):
         lines["warning"] = attributes["warnings"]
@@ -83,6 +90,46 @@ def measured_rate(t: Real, distance: Real, window: tuple[float, float]) -> float
     return -float(np.polyfit(t[inside], np.log(distance[inside]), 1)[0])
 
 
+def energy_balance(t: Real, energy: Real, dissipation: Real) -> Real:
+    """Residual E(t) − E(0) − ∫₀ᵗ dissipation at each recorded time, the integral taken of a cubic spline."""
+    return energy - energy[0] - CubicSpline(t, dissipation).antiderivative()(t)
+
+
+def _horizon(series: Mapping[str, Real], name: str) -> float:
+    last = float(series[f"{name}_horizon"][-1])
+    return float("inf") if np.isnan(last) else last
+
+
+def _bounds(series: Mapping[str, Real], moments: Iterable[float], target: DominantEigenspace) -> list[str]:
+    t, lower = series["t"], series["distance_to_E"]
+    bar = series.get("distance_to_E_error", np.full_like(lower, np.nan))
+    rows = [
+        f"W₂(ρ_t, Π♯ρ₀), geodesic, E of dimension {target.dim}",
+        "       t    lower bound   error bar   upper bound",
+    ]
+    for i in dict.fromkeys(int(np.argmin(np.abs(t - moment))) for moment in moments):
+        upper = "(needs transport on E)"
+        if "hemisphere_mass" in series:
+            change = abs(series["hemisphere_mass"][i] - series["hemisphere_mass"][0])
+            change += series["hemisphere_mass_error"][i] if "hemisphere_mass_error" in series else 0.0
+            upper = f"{lower[i] + np.pi * np.sqrt(change):.6f}"
+        rows.append(f"  {t[i]:6.3f}     {lower[i]:.8f}     {bar[i]:.1e}      {upper}")
+    return rows
+
+
+def _energy_lines(run: RunFile, head: Head) -> list[str]:
+    series = run.series
+    if "energy" not in series or not np.array_equal(head.V, head.B):
+        return []
+    energy, t = series["energy"], series["t"]
+    rises = bool(np.all(np.diff(energy) > -1e-13 * np.abs(energy).max()))
+    residual = np.abs(energy_balance(t, energy, series["dissipation"])).max() / np.ptp(energy)
+    return [
+        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {'rising at every step' if rises else 'NOT monotone'}; "
+        f"balance with its dissipation to {residual:.1e} of the rise"
+    ]
+
+
 def verdict(run: RunFile) -> str:
     """Does the run show concentration on E at the predicted rate? Numbers with error bars, and a sentence.
 
@@ -91,37 +138,28 @@ def verdict(run: RunFile) -> str:
     """
     head, series = head_of(run.config), run.series
     if head is None or "distance_to_E" not in series:
-        return "verdict: none, the theory speaks about a single head"
+        return "verdict: none, the theory of concentration speaks about a single head"
+    attention = run.config["model"]["attention"]
+    lines = _energy_lines(run, head)
     target, rate = DominantEigenspace(head.A), concentration_rate(head)
-    t, lower = series["t"], series["distance_to_E"]
-    bar = series.get("distance_to_E_error", np.full_like(lower, np.nan))
-    upper = lower.copy()
-    if "hemisphere_mass" in series:
-        moved = np.abs(series["hemisphere_mass"] - series["hemisphere_mass"][0]) + series.get("hemisphere_mass_error", 0.0)
-        upper = lower + np.pi * np.sqrt(moved)
-    log_beta = float(np.log(head.beta))
-    rows = [f"W₂(ρ_t, Π♯ρ₀), E of dimension {target.dim}, log β = {log_beta:.3f}", "      t      lower bound   ± error bar   upper bound"]
-    for moment in (0.0, 0.5 * log_beta, log_beta, 1.5 * log_beta, 2.0 * log_beta):
-        i = int(np.argmin(np.abs(t - moment)))
-        if abs(t[i] - moment) < 0.1:
-            top = f"{upper[i]:.6f}" if "hemisphere_mass" in series else "(needs transport on E)"
-            rows.append(f"  {t[i]:6.3f}     {lower[i]:.8f}      {bar[i]:.1e}     {top}")
-    velocity_horizon = float(series["velocity_horizon"][-1])
-    end = min(t[-1], log_beta if np.isnan(velocity_horizon) else velocity_horizon, log_beta)
-    window = (0.5 * end, end)
-    if rate is None or np.count_nonzero((t >= window[0]) & (t <= window[1])) < 5:
-        return "\n".join([*rows, "verdict: no rate is predicted for this head, or the run is too short to measure one"])
-    seen = measured_rate(t, lower, window)
-    late = min(t[-1], 2.0 * log_beta, np.inf if np.isnan(velocity_horizon) else velocity_horizon)
-    late_rate = measured_rate(t, lower, (0.75 * late, late))
-    shrink = lower[0] / lower[int(np.argmin(np.abs(t - late)))]
-    rows.append(f"rate of decay   predicted {rate:.4f} (β = ∞, t → ∞)   measured {seen:.4f} on [{window[0]:.1f}, {window[1]:.1f}], "
-                f"{late_rate:.4f} on [{0.75 * late:.1f}, {late:.1f}]")
-    rows.append(f"mass            1 {series['mass'][-1] - 1.0:+.1e}")
-    agrees = abs(seen / rate - 1.0) < 0.15 and shrink > 2.0
-    rows.append(
-        f"verdict: CONCENTRATION on E, {shrink:.1f} times closer at t = {late:.2f}, at the predicted rate to {abs(seen / rate - 1.0):.0%}"
-        if agrees
-        else f"verdict: NOT the predicted concentration (rate off by {abs(seen / rate - 1.0):.0%}, {shrink:.1f} times closer)"
+    if attention == "unnormalised" or rate is None:
+        why = "it is about softmax" if attention == "unnormalised" else "here VBᵀ is not symmetric, or E is everything"
+        return "\n".join([*lines, f"verdict: the low-temperature theory makes no prediction for this run ({why})"])
+    t, distance = series["t"], series["distance_to_E"]
+    trusted = min(float(t[-1]), _horizon(series, "velocity"))
+    log_beta = float(np.log(head.beta)) if attention == "softmax" else trusted
+    end = min(trusted, log_beta)
+    lines += _bounds(series, [m for m in log_beta * np.array([0, 0.5, 1, 1.5, 2]) if m <= t[-1] + 0.1], target)
+    early, late = (0.5 * end, end), (0.75 * trusted, trusted)
+    if min(np.count_nonzero((t >= a) & (t <= b)) for a, b in (early, late)) < 5:
+        return "\n".join([*lines, "verdict: none, the run is too short to measure a rate"])
+    seen = measured_rate(t, distance, early)
+    closer = float(distance[0] / distance[int(np.argmin(np.abs(t - trusted)))])
+    lines.append(
+        f"rate of decay  predicted {rate:.4f} (β = ∞, t → ∞), measured {seen:.4f} on [{early[0]:.1f}, {early[1]:.1f}], "
+        f"{measured_rate(t, distance, late):.4f} on [{late[0]:.1f}, {late[1]:.1f}]"
     )
-    return "\n".join(rows)
+    off = abs(seen / rate - 1.0)
+    found = "CONCENTRATION on E" if off < RATE_TOLERANCE else "NOT the predicted concentration on E"
+    lines.append(f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rate within {off:.1%} of the prediction")
+    return "\n".join(lines)

@@ -167,10 +167,6 @@ class SpaceContract:
             assert np.all(np.diff(space.axes["theta"]) > 0.0)
         np.testing.assert_allclose(space.points, expected, rtol=0.0, atol=1e-15)
 
-    def test_grid_has_room_for_products_of_three(self, space):
-        assert min(2 * space.shape[0], 3 * self.lmax + 2) >= 3 * self.lmax + 2
-        assert space.shape[-1] >= 3 * self.lmax + 1
-
     # ---- operators
 
     def test_eigenvalues_of_the_laplacian(self, space):
@@ -258,7 +254,7 @@ class SpaceContract:
     @pytest.mark.parametrize("determinant", [1.0, -1.0])
     @pytest.mark.parametrize("seed", [0, 1])
     def test_rotation_matches_evaluation(self, space, determinant, seed):
-        O = random_orthogonal(space.dim, determinant, seed)  # noqa: E741
+        O = random_orthogonal(space.dim, determinant, seed)
         u = random_modal(space, seed)
         x = random_points(space.dim, 50, seed)
         assert relative(space.evaluate(space.rotate(u, O), x), space.evaluate(u, x @ O)) <= 1e-12
@@ -270,7 +266,7 @@ class SpaceContract:
         turn[:2, :2] = [[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]]
         matrices = [np.eye(d), -np.eye(d), np.eye(d)[::-1], np.roll(np.eye(d), 1, axis=0), turn, -turn]
         matrices += [np.diag(np.where(np.arange(d) == k, -1.0, 1.0)) for k in range(d)]
-        for O in matrices:  # noqa: E741
+        for O in matrices:
             found = space.evaluate(space.rotate(u, O), x)
             np.testing.assert_allclose(found, space.evaluate(u, x @ O), rtol=0.0, atol=1e-12 * np.max(np.abs(found)))
 
@@ -440,7 +436,7 @@ class TestCircle(SpaceContract):
         unit = (space.degree == degree) * np.pi
         np.testing.assert_allclose(cosine, unit, rtol=0.0, atol=3e-14)
         np.testing.assert_allclose(sine, -1j * unit, rtol=0.0, atol=3e-14)
-        np.testing.assert_allclose(space.gradient(cosine)[0], -degree * np.sin(degree * angle), rtol=0.0, atol=5e-13)
+        assert relative(space.gradient(cosine)[0], -degree * np.sin(degree * angle)) <= 1e-13
 
     def test_zeroth_coefficient_is_the_mass(self, space):
         f = self.exponential(space.points)

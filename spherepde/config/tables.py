@@ -239,7 +239,9 @@ class SpaceTable(Table):
 class TimeTable(Table):
     """``[time]``: end, interval between snapshots (until / 50), stepper; rtol (adaptive, 1e-8) or dt (fixed)."""
 
-    until: float = Field(gt=0, description="a time > 0, or a multiple of log(beta) like '2*log(beta)' with beta > 1")
+    until: float = Field(
+        gt=0, description="a time > 0, or a multiple of log(beta) like '2*log(beta)' with one beta > 1"
+    )
     save_every: float = Field(gt=0, description="an interval > 0")
     stepper: Literal["ark436", "ars443"] = Field(default="ark436", description="'ark436' or 'ars443'")
     rtol: float | None = Field(default=None, gt=0, lt=1, description="a relative tolerance between 0 and 1")

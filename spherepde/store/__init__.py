@@ -1,7 +1,7 @@
 """Files: the run file that xarray opens, its reader, the checkpoint and the provenance record."""
 
+from ..errors import StorageError
 from .checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from .files import StorageError
 from .layout import FORMAT, FORMAT_VERSION, SeriesSpec
 from .provenance import provenance
 from .reader import RunFile, VelocityRecord

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .files import StorageError, open_hdf5, reason_of, replace_file, to_json
+from ..errors import InputError, StorageError
+from .files import open_hdf5, reason_of, replace_file, to_json
 
 FORMAT = "spherepde checkpoint"
 FORMAT_VERSION = 1

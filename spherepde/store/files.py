@@ -15,16 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import InputError
-
-
-class StorageError(OSError):
-    """The file system refused to take data (disk full, quota, lost mount): says which file and why.
-
-    What was flushed before stays readable; what was not is gone unless the caller still holds it.
-    """
-
-    exit_status = 1
+from ..errors import InputError, StorageError
 
 
 def to_json(value: Any) -> str:
@@ -149,14 +140,6 @@ def root_attributes(file: h5py.File) -> dict[str, Any]:
         for name, value in file.attrs.items()
         if not name.startswith("_")
     }
-
-
-def set_attribute(file: h5py.File, name: str, value: str | int | float) -> None:
-    """Set a root attribute; text over text in place, so that the file's header keeps its shape."""
-    if isinstance(value, str) and isinstance(file.attrs.get(name), str):
-        file.attrs.modify(name, np.array(value, dtype=h5py.string_dtype()))
-    else:
-        file.attrs[name] = value
 
 
 def mend_end(path: Path) -> None:

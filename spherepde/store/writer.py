@@ -8,9 +8,8 @@ Three tables grow: snapshots (root), series and source moments. A flush goes in 
 3. count them in the root attribute ``records``, flush HDF5 again. A row not counted does not exist.
 
 A kill between two flushes loses nothing that was flushed; a kill inside one only if it hits the
-microseconds in which HDF5 splits a node of a chunk index (once in 32 chunks of a variable) or moves
-the text of an attribute. (Every prefix of the writes of a run with 110 flushes, 2900 states, was
-read and continued.)
+microseconds in which HDF5 splits a node of a chunk index (once in 32 chunks of a variable). Every
+prefix of the writes of 110 flushes was read and continued: 2 of 2900 states failed, both there.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InputError
-from .files import StorageError, growing, mend_end, reason_of, refuse_if_written, replace_file, set_attribute, utc_now
+from ..errors import InputError, StorageError
+from .files import growing, mend_end, reason_of, refuse_if_written, replace_file, utc_now
 from .layout import FORMAT, FORMAT_VERSION, SeriesSpec, attribute, empty_run_file
 from .reader import RunFile
 from .tables import Table
@@ -129,7 +128,9 @@ class RunWriter:
             raise InputError(f"{path} exists already: choose another name or replace it with --overwrite") from None
         except OSError as error:
             raise InputError(f"{path} cannot be written: {reason_of(error)}") from error
-        return cls(path)
+        writer = cls(path)
+        writer.update(status="running")  # makes room for changes, which then leave the older blocks alone
+        return writer
 
     @classmethod
     def reopen(cls, path: str | Path, counts: tuple[int, int, int]) -> Self:
@@ -251,7 +252,7 @@ class RunWriter:
             for table in tables:
                 table.write()
             for name, value in attributes.items():
-                set_attribute(self._file, name, value)
+                self._file.attrs[name] = value
             self._file.flush()
             if any(table.waiting for table in tables):
                 self._count_rows([table.count + len(table.waiting) for table in tables])

@@ -1,0 +1,5 @@
+"""``python -m spherepde`` is the command ``spherepde``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The command line: run, resume, info, plot. Exit status 0 done, 1 stopped for a reason, 2 bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .config import load_config
+from .errors import one_sentence
+from .experiment import build_simulation, resume_simulation
+from .simulation import Result
+from .store import RunFile
+from .summary import describe, verdict
+
+app = typer.Typer(
+    help="Solve the transformer continuity equation on the circle and the sphere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN.h5", help="a run file")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="no progress line")]
+
+
+def _report(result: Result) -> None:
+    print(f"{result.path}: {result.status}, {result.reason}")
+    raise SystemExit(result.exit_status)
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="what to solve (see the README)")],
+    out: Annotated[Path | None, typer.Option(help="run file to write, instead of output.file")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="override, like time.until=3")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing run file")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Solve what CONFIG.toml describes and write a run file."""
+    loaded = load_config(config, settings or [])
+    simulation = build_simulation(loaded, out, overwrite=overwrite, progress=not quiet)
+    _report(simulation.run(loaded.time.until))
+
+
+@app.command()
+def resume(
+    path: RunPath,
+    until: Annotated[float | None, typer.Option(help="go on to this time instead")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Continue an interrupted run from its checkpoint, or a finished one to a later time."""
+    simulation, planned = resume_simulation(path, progress=not quiet)
+    _report(simulation.run(planned if until is None else until))
+
+
+@app.command()
+def info(path: RunPath) -> None:
+    """Say on one screen what a run file holds and how far to trust it."""
+    with RunFile(path) as opened:
+        print(describe(opened))
+        print()
+        print(verdict(opened))
+
+
+@app.command()
+def plot(
+    path: RunPath,
+    out: Annotated[Path | None, typer.Option(help="folder for the figures (default: beside the file)")] = None,
+) -> None:
+    """Draw density, moments, distance to E, energy and spectrum from a run file."""
+    from .plots import plot_run  # matplotlib only when asked for
+
+    for figure in plot_run(path, out):
+        print(figure)
+
+
+def main() -> None:
+    """Entry point: one sentence instead of a traceback for everything a user can cause."""
+    with one_sentence():
+        app()

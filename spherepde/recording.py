@@ -1,0 +1,108 @@
+"""Writing a run down: the run file and its checkpoint, or nothing at all for a run without a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .equation import ContinuityEquation
+from .errors import InputError
+from .store import RunWriter, SeriesSpec, StorageError, checkpoint_path, load_checkpoint, provenance, save_checkpoint
+
+Real = NDArray[np.float64]
+Modal = NDArray[np.complex128]
+
+
+class Recorder:
+    """Keeps the file of one run; every method does nothing when ``path`` is None.
+
+    ``density``: write nodal values at save times; ``velocity``: write the source moments (degrees ≤ L_K) at every step.
+    """
+
+    def __init__(
+        self, path: Path | None, model: ContinuityEquation, *, density: bool, velocity: bool, overwrite: bool
+    ) -> None:
+        self.path = path
+        self.density = density
+        self.velocity = velocity and model.field.source_degree > 0
+        self.overwrite = overwrite
+        self._model = model
+        self._source_degree = min(model.field.source_degree, model.space.lmax)
+        self._writer: RunWriter | None = None
+
+    def open(self, series: Mapping[str, SeriesSpec], config: dict[str, Any], warnings: list[str]) -> None:
+        """Create the file, unless it is open already (a resumed run). Raises InputError if it cannot be."""
+        if self.path is None:
+            return
+        if self._writer is not None:
+            self._writer.update(config=config)
+            return
+        space = self._model.space
+        source = space.refined(self._source_degree) if self.velocity else None
+        self._writer = RunWriter.create(
+            self.path,
+            axes=space.axes,
+            degree=space.degree,
+            order=space.order,
+            series=dict(series),
+            velocity_degree=None if source is None else source.degree,
+            velocity_order=None if source is None else source.order,
+            save_density=self.density,
+            attributes=provenance(sys.argv)
+            | {
+                "config": config,
+                "conventions": space.conventions,
+                "seed": "none: the run is deterministic",
+                "threads": space.threads,
+                "fft_planner": "FFTW_ESTIMATE" if space.dim == 2 else f"{space.backend}, no timing",
+                "backend": space.backend,
+                "kernel_bandwidth": self._model.field.source_degree,
+                "warnings": " ".join(warnings),
+            },
+            overwrite=self.overwrite,
+        )
+
+    def record(self, t: float, values: Mapping[str, Real], state: Modal) -> None:
+        """One row of the series, and of the velocity's source moments."""
+        if self._writer is not None:
+            self._writer.record(t, values)
+            if self.velocity:
+                self._writer.record_velocity(t, self._model.space.restrict(state, self._source_degree))
+
+    def save(self, t: float, state: Modal) -> None:
+        """One snapshot; everything recorded so far is on disk afterwards."""
+        if self._writer is not None:
+            self._writer.save(t, state, self._model.space.to_nodal(state) if self.density else None)
+
+    def checkpoint(self, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint beside the file by this state, which knows how far the file had come."""
+        if self._writer is not None and self.path is not None:
+            self._writer.flush()
+            save_checkpoint(checkpoint_path(self.path), arrays, {**state, "counts": list(self._writer.counts)})
+
+    def restore(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Read the checkpoint and cut the file back to it. Raises InputError if they do not belong together."""
+        if self.path is None:
+            raise InputError("a run without a file has no checkpoint to resume from")
+        arrays, state = load_checkpoint(checkpoint_path(self.path))
+        self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
+        return arrays, state
+
+    def finish(self, status: str, reason: str, horizons: Mapping[str, float | None]) -> None:
+        """Write how the run ended. A full disk is not reported twice: what was flushed stays readable."""
+        if self._writer is not None:
+            with suppress(StorageError):
+                self._writer.update(**{f"{k}_horizon": np.nan if t is None else t for k, t in horizons.items()})
+                self._writer.finish(status, reason)
+
+    def close(self) -> None:
+        """Close the file."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
