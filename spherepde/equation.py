@@ -48,7 +48,7 @@ class ContinuityEquation:
 
     def explicit_terms(self, u: Modal) -> Modal:
         """Coefficients of −div(ρ v[ρ])."""
-        return -self.space.divergence(self.field.flux(u))
+        return -self.space.divergence(self.field.flux(u), overwrite=True)
 
     def implicit_terms(self, u: Modal) -> Modal:
         """Coefficients of κΔρ − σρ."""

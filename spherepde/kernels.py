@@ -18,9 +18,10 @@ from math import lgamma, log, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import eval_gegenbauer, gammaln, ive
+from scipy.special import ive
 
 from .errors import InputError
+from .quadrature import gauss_legendre
 
 Array = NDArray[np.float64]
 
@@ -134,16 +135,19 @@ def zonal_multipliers(profile: Callable[[Array], Array], dim: int, lmax: int, pi
     is analytic on each (two pieces suit distances to an eigenspace, kinked at the right angle).
     Returns shape (lmax+1,).
     """
-    nodes, weights = np.polynomial.legendre.leggauss(lmax + 40)
+    theta, weights = gauss_legendre(lmax + 40)
     width = pi / pieces
-    angle = np.concatenate([width * (k + 0.5 + 0.5 * nodes) for k in range(pieces)])
+    angle = np.concatenate([width * (k + 0.5 - 0.5 * np.cos(theta)) for k in range(pieces)])
     measure = np.tile(0.5 * width * weights, pieces) * profile(angle) * np.sin(angle) ** (dim - 2)
-    degree = np.arange(lmax + 1)[:, None]
-    if dim == 2:
-        polynomials = np.cos(degree * angle)
-    else:
-        order = 0.5 * dim - 1.0
-        at_one = np.exp(gammaln(degree + 2 * order) - gammaln(2 * order) - gammaln(degree + 1.0))
-        polynomials = eval_gegenbauer(degree, order, np.cos(angle)) / at_one
     area = 2.0 if dim == 2 else sphere_area(dim - 1)
-    return area * (polynomials @ measure)
+    order, cosine = 0.5 * dim - 1.0, np.cos(angle)
+    polynomial, previous = np.ones_like(angle), np.zeros_like(angle)
+    multipliers = np.empty(lmax + 1)
+    for degree in range(lmax + 1):
+        multipliers[degree] = area * (polynomial @ measure)
+        if dim == 2:
+            polynomial = np.cos((degree + 1) * angle)
+        else:
+            following = (2.0 * (degree + order) * cosine * polynomial - degree * previous) / (degree + 2.0 * order)
+            polynomial, previous = following, polynomial
+    return multipliers

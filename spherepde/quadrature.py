@@ -2,12 +2,21 @@ r"""Product quadrature on the circle and the 2-sphere, exact for harmonics up to
 
 from __future__ import annotations
 
+import ducc0
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
 
 Array = NDArray[np.float64]
+
+
+def gauss_legendre(n: int) -> tuple[Array, Array]:
+    r"""Gauss–Legendre rule as colatitudes θ (n,) in increasing order and weights (n,) for :math:`\int_{-1}^1 d\cos\theta`.
+
+    Angles, not cosines: near the poles they keep the digits that an arccos would lose.
+    """
+    return ducc0.misc.GL_thetas(n), ducc0.misc.GL_weights(n, 1) / (2.0 * np.pi)
 
 
 def sphere_rule(dim: int, degree: int) -> tuple[Array, Array]:
@@ -22,10 +31,9 @@ def sphere_rule(dim: int, degree: int) -> tuple[Array, Array]:
         angle = 2.0 * np.pi * np.arange(n) / n
         return np.stack([np.cos(angle), np.sin(angle)], axis=-1), np.full(n, 2.0 * np.pi / n)
     if dim == 3:
-        cosine, weight = np.polynomial.legendre.leggauss(degree // 2 + 1)
-        cosine, weight = cosine[::-1], weight[::-1]
+        theta, weight = gauss_legendre(degree // 2 + 1)
         phi = 2.0 * np.pi * np.arange(n) / n
-        return spherical_points(np.arccos(cosine), phi).reshape(-1, 3), np.repeat(weight * 2.0 * np.pi / n, n)
+        return spherical_points(theta, phi).reshape(-1, 3), np.repeat(weight * 2.0 * np.pi / n, n)
     raise InputError(f"quadrature on S^{dim - 1}: expected dim 2 or 3, got {dim}")
 
 

@@ -71,9 +71,9 @@ class Recorder:
     def record(self, t: float, values: Mapping[str, Real], state: Modal) -> None:
         """One row of the series, and of the velocity's source moments."""
         if self._writer is not None:
-            self._writer.record(t, values)
-            if self.velocity:
+            if self.velocity:  # before the series: a row counts once both are there
                 self._writer.record_velocity(t, self._model.space.restrict(state, self._source_degree))
+            self._writer.record(t, values)
 
     def save(self, t: float, state: Modal) -> None:
         """One snapshot; everything recorded so far is on disk afterwards."""

@@ -561,7 +561,8 @@ def test_space_for_each_dimension():
 @pytest.mark.parametrize("degree", [0, 1, 6, 7])
 def test_quadrature_is_exact_to_its_degree_and_no_further(dim, degree):
     points, weights = sphere_rule(dim, degree)
-    assert points.shape == (len(weights), dim)
+    assert points.shape == ((degree + 1) * (1 if dim == 2 else degree // 2 + 1), dim)
+    assert weights.shape == points.shape[:1]
     assert weights.sum() == pytest.approx(2 * np.pi if dim == 2 else 4 * np.pi, rel=1e-14)
     exponential = np.exp(1j * np.pi / 7) * (points[:, 0] + 1j * points[:, 1])  # its powers are harmonics
     for power in range(1, degree + 1):

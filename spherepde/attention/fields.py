@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,9 +71,11 @@ class KernelField(VelocityField):
         self.source_degree = max(part.source_degree for part in moments)
         self.energy_log_scale = max(float(np.max(part.log_scale)) for part in moments)
         self.has_energy = all(part.head.symmetric_score for part in moments)
-        self._density = np.empty(space.shape)
-        self._field = np.empty((space.dim - 1, *space.shape))
+        self._density = space.empty()
+        self._field = space.empty(space.dim - 1)
         self._matrices = [head_weight * part.head.V @ part.turn.T for part in moments]
+        self._kernel: Callable[..., None]
+        self._trigonometry: tuple[Real, ...]
         if isinstance(space, Sphere):
             self._kernel = sphere_velocity
             self._trigonometry = (np.cos(space.theta), np.sin(space.theta), np.cos(space.phi), np.sin(space.phi))
@@ -92,9 +94,9 @@ class KernelField(VelocityField):
         return self._field
 
     def _push(self, part: KernelMoments, matrix: Real, normalise: bool, weighted: bool, add: bool, out: Real) -> None:
-        self._kernel(
-            *self._trigonometry, matrix, part.partition, part.first, normalise, self._density, weighted, add, out
-        )
+        arrays = (part.partition, part.first, self._density, out)
+        partition, first, density, target = (a.swapaxes(-1, -2) for a in arrays) if self.space.dim == 3 else arrays
+        self._kernel(*self._trigonometry, matrix, partition, first, normalise, density, weighted, add, target)
 
     def flux(self, u: Modal) -> Real:
         """Tangential components of ρ v at the nodes."""
@@ -129,7 +131,8 @@ class HardmaxField(VelocityField):
 
     def __init__(self, space: Space, heads: Sequence[Head], head_weight: float) -> None:
         self.space = space
-        self._velocity = np.zeros((space.dim - 1, *space.shape))
+        self._velocity = space.empty(space.dim - 1)
+        self._velocity[:] = 0.0
         for head in heads:
             if np.linalg.svd(head.B, compute_uv=False)[-1] < 1e-12 * np.linalg.norm(head.B, 2):
                 raise InputError(f"hardmax attention divides by |B'x|: expected an invertible B, got {head.B.tolist()}")
@@ -137,7 +140,7 @@ class HardmaxField(VelocityField):
             pull = space.points @ head.A.T / size[..., None]
             self._velocity += head_weight * np.einsum("i...j,...j->i...", space.tangent_frame, pull)
         self._speed = _largest_length(self._velocity)
-        self._field = np.empty_like(self._velocity)
+        self._field = space.empty(space.dim - 1)
 
     def flux(self, u: Modal) -> Real:
         """Tangential components of ρ v at the nodes."""

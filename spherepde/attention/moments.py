@@ -68,8 +68,8 @@ class FunkHeckeMoments:
         self._value, self._radial, self._tangential = table.value[degree], table.radial[degree], table.tangential[degree]
         self._turned = not np.array_equal(self.turn, np.eye(head.dim))
         self.log_scale = np.array(kappa)
-        self.partition = np.empty(space.shape)
-        self.first = np.empty((head.dim, *space.shape))
+        self.partition = space.empty()
+        self.first = space.empty(head.dim)
 
     def update(self, u: Modal) -> None:
         """Fill the buffers: two syntheses and one gradient."""
@@ -102,8 +102,8 @@ class QuadratureMoments:
         self.log_scale = (head.beta * size).reshape(space.shape)
         self._frame = np.concatenate([space.points[None], space.tangent_frame]).reshape(head.dim, -1, head.dim)
         self._block = max(1, BLOCK_BYTES // (8 * len(self._points)))
-        self.partition = np.empty(space.shape)
-        self.first = np.empty((head.dim, *space.shape))
+        self.partition = space.empty()
+        self.first = space.empty(head.dim)
 
     def update(self, u: Modal) -> None:
         """Fill the buffers by blocked sums over the sources."""
@@ -111,7 +111,7 @@ class QuadratureMoments:
         mass = self._weights * density
         columns = np.column_stack([mass, mass[:, None] * self._points])
         shift = self.log_scale.ravel()
-        partition, first = self.partition.reshape(-1), self.first.reshape(self.head.dim, -1)
+        partition, first = np.empty(len(shift)), np.empty((self.head.dim, len(shift)))
         for start in range(0, len(shift), self._block):
             rows = slice(start, start + self._block)
             exponent = self._targets[rows] @ self._points.T
@@ -120,3 +120,5 @@ class QuadratureMoments:
             sums = np.exp(exponent, out=exponent) @ columns
             partition[rows] = sums[:, 0]
             first[:, rows] = np.einsum("inj,nj->in", self._frame[:, rows], sums[:, 1:])
+        self.partition[:] = partition.reshape(self._space.shape)
+        self.first[:] = first.reshape(self.first.shape)

@@ -32,7 +32,10 @@ def sphere_velocity(
     add: bool,
     out: Real,
 ) -> None:  # pragma: no cover - compiled
-    """Velocity on S² (or flux, if ``weighted`` by the density), written or added to ``out`` (2, n_theta, n_phi)."""
+    """Velocity on S² (or flux, if ``weighted`` by the density), written or added to ``out``.
+
+    Nodal arrays come with theta fastest: partition and density (n_phi, n_theta), first (3, …), out (2, …).
+    """
     rows, columns = partition.shape
     floor = 0.0
     if normalise:
@@ -44,9 +47,9 @@ def sphere_velocity(
     d, e, f = value[1]
     g, h, k = value[2]
     for i in range(rows):
-        ct, st = cos_theta[i], sin_theta[i]
+        cp, sp = cos_phi[i], sin_phi[i]
         for j in range(columns):
-            cp, sp = cos_phi[j], sin_phi[j]
+            ct, st = cos_theta[j], sin_theta[j]
             radial, along, across = first[0, i, j], first[1, i, j], first[2, i, j]
             scale = 1.0
             if normalise:

@@ -61,7 +61,7 @@ class Space(ABC):
 
     @abstractmethod
     def to_nodal(self, u: Modal, out: Real | None = None) -> Real:
-        """Values at the nodes of the function with coefficients u (synthesis)."""
+        """Values at the nodes of the function with coefficients u (synthesis); ``out`` comes from :meth:`empty`."""
 
     @abstractmethod
     def to_modal(self, f: Real) -> Modal:
@@ -72,8 +72,11 @@ class Space(ABC):
         """Surface gradient at the nodes in the tangent frame, shape (d-1, *shape)."""
 
     @abstractmethod
-    def divergence(self, field: Real) -> Modal:
-        r"""Coefficients of div F, the exact adjoint of minus the gradient: ⟨div F, g⟩ = −∫F·∇g."""
+    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
+        r"""Coefficients of div F, the exact adjoint of minus the gradient: ⟨div F, g⟩ = −∫F·∇g.
+
+        With ``overwrite`` the field, which must come from :meth:`empty`, is destroyed to save a copy.
+        """
 
     @abstractmethod
     def evaluate(self, u: Modal, points: ArrayLike) -> Real:
@@ -106,6 +109,10 @@ class Space(ABC):
     def n_modal(self) -> int:
         """Number of complex coefficients."""
         return len(self.degree)
+
+    def empty(self, *leading: int) -> Real:
+        """An uninitialised nodal array (*leading, *shape) in the memory order the transforms like best."""
+        return np.empty((*leading, *self.shape))
 
     def integrate(self, f: Real) -> float:
         """∫ f over the sphere from nodal values."""

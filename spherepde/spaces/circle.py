@@ -93,7 +93,7 @@ class Circle(Space):
         self._synthesise(1j * self.degree * u, result[0])
         return result
 
-    def divergence(self, field: Real) -> Modal:
+    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
         """Coefficients of ∂_θ F for a field of shape (1, n)."""
         return 1j * self.degree * self._analyse(field[0])
 

@@ -19,32 +19,27 @@ class DuccTransforms:
     name = "ducc0"
 
     def __init__(self, lmax: int, nlat: int, nphi: int, *, threads: int) -> None:
-        self._shape = (nlat, nphi)
         order = np.repeat(np.arange(lmax + 1), np.arange(lmax + 1, 0, -1))
         self._phase = np.where(order % 2 == 0, 1.0, -1.0)
         self._plan: dict[str, Any] = {"lmax": lmax, "geometry": "GL", "nthreads": threads}
         self._ring_weights = ducc0.sht.get_gridweights("GL", nlat) / nphi
 
-    def synthesis(self, u: Modal, out: Real | None = None) -> Real:
+    def synthesis(self, u: Modal, out: Real) -> None:
         """Nodal values."""
-        result = np.empty(self._shape) if out is None else out
-        ducc0.sht.synthesis_2d(alm=(u * self._phase)[None], spin=0, map=result[None], **self._plan)
-        return result
+        ducc0.sht.synthesis_2d(alm=(u * self._phase)[None], spin=0, map=out.T[None], **self._plan)
 
     def analysis(self, f: Real) -> Modal:
         """Coefficients."""
-        u = ducc0.sht.adjoint_synthesis_2d(map=f[None], spin=0, ringfactor=self._ring_weights, **self._plan)
+        u = ducc0.sht.adjoint_synthesis_2d(map=f.T[None], spin=0, ringfactor=self._ring_weights, **self._plan)
         return np.asarray(u[0] * self._phase)
 
-    def gradient(self, u: Modal, out: Real | None = None) -> Real:
+    def gradient(self, u: Modal, out: Real) -> None:
         """Surface gradient."""
-        result = np.empty((2, *self._shape)) if out is None else out
-        ducc0.sht.synthesis_2d(alm=(u * self._phase)[None], spin=1, mode="DERIV1", map=result, **self._plan)
-        return result
+        maps = out.transpose(0, 2, 1)
+        ducc0.sht.synthesis_2d(alm=(u * self._phase)[None], spin=1, mode="DERIV1", map=maps, **self._plan)
 
     def divergence(self, field: Real) -> Modal:
         """Surface divergence, as minus the adjoint of the gradient."""
-        u = ducc0.sht.adjoint_synthesis_2d(
-            map=field, spin=1, mode="DERIV1", ringfactor=self._ring_weights, **self._plan
-        )
+        maps = field.transpose(0, 2, 1)
+        u = ducc0.sht.adjoint_synthesis_2d(map=maps, spin=1, mode="DERIV1", ringfactor=self._ring_weights, **self._plan)
         return np.asarray(u[0] * -self._phase)

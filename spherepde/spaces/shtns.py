@@ -8,7 +8,7 @@ import shtns
 from .base import Modal, Real
 
 _NORM = shtns.sht_orthonormal | shtns.SHT_NO_CS_PHASE
-_GRID = shtns.sht_quick_init | shtns.SHT_PHI_CONTIGUOUS  # no timing at start: runs reproduce
+_GRID = shtns.sht_quick_init | shtns.SHT_THETA_CONTIGUOUS  # quick_init: no timing at start, so runs reproduce
 
 shtns.set_verbosity(0)
 
@@ -21,14 +21,11 @@ class ShtnsTransforms:
     def __init__(self, lmax: int, nlat: int, nphi: int, *, threads: int) -> None:
         self._sht = shtns.sht(lmax, lmax, 1, _NORM, threads)
         self._sht.set_grid(nlat, nphi, _GRID, 0.0)
-        self._shape = (nlat, nphi)
         self._eigenvalues = -(self._sht.l * (self._sht.l + 1.0))
 
-    def synthesis(self, u: Modal, out: Real | None = None) -> Real:
+    def synthesis(self, u: Modal, out: Real) -> None:
         """Nodal values."""
-        result = np.empty(self._shape) if out is None else out
-        self._sht.SH_to_spat(u, result)
-        return result
+        self._sht.SH_to_spat(u, out)
 
     def analysis(self, f: Real) -> Modal:
         """Coefficients."""
@@ -36,11 +33,9 @@ class ShtnsTransforms:
         self._sht.spat_to_SH(f, u)
         return u
 
-    def gradient(self, u: Modal, out: Real | None = None) -> Real:
+    def gradient(self, u: Modal, out: Real) -> None:
         """Surface gradient."""
-        result = np.empty((2, *self._shape)) if out is None else out
-        self._sht.SHsph_to_spat(u, result[0], result[1])
-        return result
+        self._sht.SHsph_to_spat(u, out[0], out[1])
 
     def divergence(self, field: Real) -> Modal:
         """Surface divergence: the spheroidal potential times −l(l+1)."""

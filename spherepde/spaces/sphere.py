@@ -3,7 +3,8 @@ r"""The sphere S² with spherical harmonics, on a Gauss–Legendre grid.
 .. math:: f = \sum_l c_{l0}Y_{l0} + 2\,\mathrm{Re}\sum_{m>0} c_{lm}Y_{lm}
 
 with orthonormal harmonics, no Condon–Shortley phase, m-major packing (m = 0: l = 0..L, m = 1: l = 1..L, …).
-Nodal arrays are (theta, phi); the tangent frame is :math:`(e_\theta, e_\phi)`.
+Nodal arrays are (theta, phi), theta fastest in memory (see :meth:`Sphere.empty`); the tangent frame is
+:math:`(e_\theta, e_\phi)`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.fft import next_fast_len
 from scipy.spatial.transform import Rotation
 
 from ..errors import InputError
-from ..quadrature import spherical_points
+from ..quadrature import gauss_legendre, spherical_points
 from .base import Modal, Real, Space
 from .ducc import DuccTransforms
 from .transforms import SphereTransforms
@@ -67,10 +68,10 @@ class Sphere(Space):
         self.shape = grid
         self._transforms = _choose(backend)(lmax, *grid, threads=threads)
         self.backend = self._transforms.name
-        cosine, latitude_weights = np.polynomial.legendre.leggauss(grid[0])
-        self.theta = np.arccos(cosine[::-1])
+        self.theta, latitude_weights = gauss_legendre(grid[0])
         self.phi = 2.0 * np.pi * np.arange(grid[1]) / grid[1]
-        self.weights = np.repeat(latitude_weights[::-1, None] * (2.0 * np.pi / grid[1]), grid[1], axis=1)
+        self._latitude_weights = latitude_weights * (2.0 * np.pi / grid[1])
+        self.weights = np.repeat(self._latitude_weights[:, None], grid[1], axis=1)
         order = np.repeat(np.arange(lmax + 1), np.arange(lmax + 1, 0, -1))
         self.order = order
         self.degree = np.concatenate([np.arange(m, lmax + 1) for m in range(lmax + 1)])
@@ -96,21 +97,34 @@ class Sphere(Space):
         e_phi = np.stack([-sin_phi + zero, cos_phi + zero, zero], axis=-1)
         return np.stack([e_theta, e_phi])
 
+    def empty(self, *leading: int) -> Real:
+        """An uninitialised nodal array (*leading, n_theta, n_phi) with theta fastest in memory."""
+        return np.empty((*leading, *self.shape[::-1])).swapaxes(-1, -2)
+
+    def integrate(self, f: Real) -> float:
+        """∫ f over the sphere from nodal values."""
+        return float(self._latitude_weights @ f.sum(axis=-1))
+
     def to_nodal(self, u: Modal, out: Real | None = None) -> Real:
         """Values at the nodes, shape (n_theta, n_phi)."""
-        return self._transforms.synthesis(u, out)
+        result = self.empty() if out is None else out
+        self._transforms.synthesis(u, result.T)
+        return result
 
     def to_modal(self, f: Real) -> Modal:
         """Coefficients c_lm, shape ((lmax+1)(lmax+2)/2,)."""
-        return self._transforms.analysis(f)
+        return self._transforms.analysis(f.T.copy(order="C"))
 
     def gradient(self, u: Modal, out: Real | None = None) -> Real:
         """Components of the surface gradient along e_theta and e_phi, shape (2, n_theta, n_phi)."""
-        return self._transforms.gradient(u, out)
+        result = self.empty(2) if out is None else out
+        self._transforms.gradient(u, result.swapaxes(-1, -2))
+        return result
 
-    def divergence(self, field: Real) -> Modal:
+    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
         """Coefficients of the surface divergence of a field of shape (2, n_theta, n_phi)."""
-        return self._transforms.divergence(field)
+        swapped = field.swapaxes(-1, -2)
+        return self._transforms.divergence(swapped if overwrite else swapped.copy(order="C"))
 
     @cached_property
     def _phase(self) -> Real:

@@ -8,20 +8,24 @@ from .base import Modal, Real
 
 
 class SphereTransforms(Protocol):
-    """Transforms between coefficients (m-major, no Condon–Shortley phase) and a Gauss grid (theta, phi)."""
+    """Transforms between coefficients (m-major, no Condon–Shortley phase) and a Gauss grid.
+
+    Nodal arrays are C-contiguous with theta fastest, (nphi, nlat): the layout in which the Legendre sums run at full
+    speed. Inputs of ``analysis`` and ``divergence`` may be destroyed.
+    """
 
     name: str
 
     def __init__(self, lmax: int, nlat: int, nphi: int, *, threads: int) -> None: ...
 
-    def synthesis(self, u: Modal, out: Real | None = None) -> Real:
-        """Nodal values (nlat, nphi)."""
+    def synthesis(self, u: Modal, out: Real) -> None:
+        """Nodal values into ``out`` (nphi, nlat)."""
 
     def analysis(self, f: Real) -> Modal:
         """Coefficients by Gauss quadrature."""
 
-    def gradient(self, u: Modal, out: Real | None = None) -> Real:
-        """Components (∂_θ, ∂_φ/sin θ), shape (2, nlat, nphi)."""
+    def gradient(self, u: Modal, out: Real) -> None:
+        """Components (∂_θ, ∂_φ/sin θ) into ``out`` (2, nphi, nlat)."""
 
     def divergence(self, field: Real) -> Modal:
         """Minus the adjoint of ``gradient`` under Gauss quadrature."""

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import InputError, StorageError
+from ..errors import InputError
 
 
 def to_json(value: Any) -> str:

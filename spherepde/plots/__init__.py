@@ -1,0 +1,73 @@
+"""Figures from a run file alone, finished, running or killed: no live solver is needed, none is imported.
+
+Trust is drawn the same way everywhere: solid lines up to the horizon of what is shown, dashed beyond; both horizons are
+vertical lines. The snapshots shown, and their colours, are the same in all figures of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..errors import InputError
+from ..store import RunFile
+from .circle import circle_figure
+from .distance import distance_figure
+from .energy import energy_figure
+from .maps import maps_figure
+from .moments import moments_figure
+from .overview import overview_figure
+from .record import Record
+from .spectrum import spectrum_figure
+from .style import save
+
+__all__ = ["Record", "figures", "plot_run"]
+
+
+def density_figure(record: Record) -> Figure:
+    """The density at the chosen times: maps of the sphere, curves over the circle."""
+    return maps_figure(record) if record.dim == 3 else circle_figure(record)
+
+
+FIGURES: dict[str, Callable[[Record], Figure]] = {
+    "overview": overview_figure,
+    "density": density_figure,
+    "moments": moments_figure,
+    "distance": distance_figure,
+    "energy": energy_figure,
+    "spectrum": spectrum_figure,
+}
+
+
+def figures(record: Record) -> dict[str, Callable[[Record], Figure]]:
+    """The figures this run has something to show in, by name: no distance for several heads or where E is everything."""
+    return {name: make for name, make in FIGURES.items() if name != "distance" or record.has_distance}
+
+
+def plot_run(path: str | Path, out: str | Path | None = None) -> list[Path]:
+    """Draw a run file; returns the PNG files written, ``<out>/{overview,density,moments,distance,energy,spectrum}.png``.
+
+    ``out`` defaults to a folder beside the file, named like it without its ending. Figures of an earlier run found under these
+    names are replaced; one that this run has nothing to show in (``distance``, see :func:`figures`) is removed, not left stale.
+    Raises InputError for a file that is no run file, holds no snapshot yet or names no model, and for a folder that cannot be
+    written.
+    """
+    folder = Path(path).with_suffix("") if out is None else Path(out)
+    with RunFile(path) as run:
+        record = Record(run)
+        chosen = figures(record)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            written = []
+            for name, make in FIGURES.items():
+                target = folder / f"{name}.png"
+                if name in chosen:
+                    save(make(record), target, record)
+                    written.append(target)
+                else:
+                    target.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"figures cannot be written to {folder}: {error.strerror or error}") from None
+    return written

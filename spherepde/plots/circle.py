@@ -1,0 +1,92 @@
+"""The density on the circle: curves over the angle, and around the circle itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
+
+from .record import Real, Record
+from .style import GUIDE, WARNING, log_limits, new_figure, styled
+from .times import time_colours, time_label
+
+PI_TICKS = (np.pi * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), ["−π", "−π/2", "0", "π/2", "π"])
+
+
+def curve(record: Record, index: int) -> tuple[Real, Real]:
+    """Angles in [−π, π) and the density there, rebuilt from the coefficients."""
+    rho = record.space.to_nodal(record.coefficients(index))
+    theta = record.space.axes["theta"]
+    turned = np.where(theta >= np.pi, theta - 2.0 * np.pi, theta)
+    order = np.argsort(turned)
+    return turned[order], rho[order]
+
+
+def draw_curves(ax: Axes, record: Record, resolved: bool) -> None:
+    """Density against angle on a log axis for the resolved times, or for the others with |ρ| in red where ρ < 0."""
+    shown = []
+    for index, colour in zip(record.shown, time_colours(record), strict=True):
+        if record.resolved(index) == resolved:
+            theta, rho = curve(record, index)
+            ax.plot(theta, np.where(rho > 0.0, rho, np.nan), color=colour, label=time_label(record, index))
+            if np.any(rho < 0.0):
+                ax.plot(theta, np.where(rho < 0.0, -rho, np.nan), color=WARNING, linewidth=0.8)
+            shown.append(np.abs(rho))
+    log_limits(ax, *shown, decades=8.0)
+    ax.set_xlim(-np.pi, np.pi)
+    ax.set_xticks(*PI_TICKS)
+    ax.set_ylabel(r"density $\rho$ per unit length")
+    _mark_eigenspace(ax, record)
+
+
+def _mark_eigenspace(ax: Axes, record: Record) -> None:
+    if record.target is None or record.target.dim == 2:
+        return
+    e = record.target.axis
+    angle = float(np.arctan2(e[1], e[0]))
+    for shift, words in ((0.0, "$+e$"), (np.pi, "$-e$")):
+        place = (angle + shift + np.pi) % (2.0 * np.pi) - np.pi
+        for x in {place, np.pi} if np.isclose(place, -np.pi) else {place}:
+            ax.axvline(x, color=GUIDE, linewidth=0.9, linestyle=(0, (2, 3)))
+            ax.text(
+                x, 1.01, words, transform=ax.get_xaxis_transform(), ha="center", va="bottom", color=GUIDE, fontsize=8.0
+            )
+
+
+def draw_ring(ax: PolarAxes, record: Record) -> None:
+    """The resolved densities around the circle: the height above the unit circle is ρ^(1/2), scaled, so that both ends show."""
+    curves = {i: curve(record, i) for i in record.shown if record.resolved(i)}
+    peak = max((float(rho.max()) for _, rho in curves.values()), default=1.0)
+    for index, colour in zip(record.shown, time_colours(record), strict=True):
+        if index in curves:
+            theta, rho = curves[index]
+            closed = np.append(np.arange(len(theta)), 0)
+            ax.plot(theta[closed], 1.0 + np.sqrt(np.maximum(rho, 0.0) / peak)[closed], color=colour)
+    ax.plot(np.linspace(0.0, 2.0 * np.pi, 200), np.ones(200), color=GUIDE, linewidth=0.8)
+    ax.set_ylim(0.0, 2.05)
+    ax.set_yticks([])
+    ax.set_xticks(0.5 * np.pi * np.arange(4), ["0", "π/2", "±π", "−π/2"])
+    ax.grid(False)
+    ax.spines["polar"].set_visible(False)
+
+
+@styled
+def circle_figure(record: Record) -> Figure:
+    """Resolved densities, unresolved ones below, and the circle beside them."""
+    unresolved = [i for i in record.shown if not record.resolved(i)]
+    figure = new_figure(record, 9.6, 6.0 if unresolved else 4.2)
+    left, right = figure.subfigures(1, 2, width_ratios=[1.7, 1.0])
+    axes = list(left.subplots(2 if unresolved else 1, 1, squeeze=False).ravel())
+    draw_curves(axes[0], record, True)
+    if unresolved:
+        draw_curves(axes[1], record, False)
+        axes[1].plot([], [], color=WARNING, linewidth=0.8, label=r"$-\rho$ where $\rho<0$")
+    for ax in axes:
+        ax.legend(loc="best")
+    axes[-1].set_xlabel(r"angle $\theta$ (radians)")
+    ring = right.add_subplot(projection="polar")
+    assert isinstance(ring, PolarAxes)
+    draw_ring(ring, record)
+    ring.set_title("resolved densities around the circle,\n" + r"height $\propto\rho^{1/2}$", fontsize=8.0, pad=4.0)
+    return figure

@@ -1,0 +1,54 @@
+"""One figure for the whole run: what the density does, how close it comes to E, and where the moments go."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
+
+from .circle import draw_curves, draw_ring
+from .distance import draw_distance
+from .maps import add_colour_bar, colour_scale, density_rasters, draw_map
+from .moments import draw_bars, draw_second_moment
+from .record import Record
+from .style import mark_horizons, new_figure, styled, time_axis
+
+MAPS = 4
+
+
+@styled
+def overview_figure(record: Record) -> Figure:
+    """Density above; distance to E (or the error bars, if there is none) and second moments below."""
+    figure = new_figure(record, 10.0, 6.2)
+    above, below = figure.subfigures(2, 1, height_ratios=[1.0, 2.3] if record.dim == 3 else [1.3, 1.6])
+    if record.dim == 3:
+        shown = record.shown[:MAPS]
+        axes = list(above.subplots(1, len(shown), squeeze=False).ravel())
+        rasters = density_rasters(record, shown)
+        norm = colour_scale(record, shown, rasters)
+        images = [draw_map(ax, record, i, raster, norm) for ax, i, raster in zip(axes, shown, rasters, strict=True)]
+        add_colour_bar(above, images[0], axes)
+    else:
+        grid = above.add_gridspec(1, 2, width_ratios=[2.6, 1.0])
+        curves = above.add_subplot(grid[0])
+        draw_curves(curves, record, True)
+        curves.set_xlabel(r"angle $\theta$ (radians)")
+        curves.legend(loc="best")
+        ring = above.add_subplot(grid[1], projection="polar")
+        assert isinstance(ring, PolarAxes)
+        draw_ring(ring, record)
+    left, right = below.subplots(1, 2)
+    _draw_left(left, record)
+    draw_second_moment(right, record)
+    time_axis(right, record)
+    mark_horizons(right, record, label=True)
+    return figure
+
+
+def _draw_left(ax: Axes, record: Record) -> None:
+    if record.has_distance:
+        draw_distance(ax, record)
+    else:
+        draw_bars(ax, record)
+        time_axis(ax, record)
+        mark_horizons(ax, record, label=True)

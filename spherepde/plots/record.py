@@ -1,0 +1,159 @@
+"""An open run file as the figures see it: what to show, how far to trust it, and what theory expects."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..heads import DominantEigenspace, concentration_rate
+from ..spaces import Space, space_for
+from ..store import RunFile
+from ..summary import head_of
+
+Real = NDArray[np.float64]
+Modal = NDArray[np.complex128]
+
+SHOWN = 6
+"""Snapshots shown, at most."""
+RESOLVED_SHARE = 4
+"""How many of them lie before the field horizon, if the run goes beyond it."""
+
+
+def _matrix(values: Any) -> str:
+    matrix = np.asarray(values, dtype=float)
+    if np.array_equal(matrix, np.eye(len(matrix))):
+        return "I"
+    if np.array_equal(matrix, np.diag(np.diag(matrix))):
+        return "diag(" + ", ".join(f"{x:.4g}" for x in np.diag(matrix)) + ")"
+    return "[" + "; ".join(" ".join(f"{x:.3g}" for x in row) for row in matrix) + "]"
+
+
+class Record:
+    """A run file, open, and what every figure asks of it.
+
+    Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon`` and
+    ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the predicted rate
+    of decay of the distance to E or None; ``log_beta`` or None (several heads, hardmax, β ≤ 1).
+    Raises InputError if the file holds no snapshot or no model.
+    """
+
+    def __init__(self, run: RunFile) -> None:
+        self.run = run
+        self.series = run.series
+        self.t = self.series["t"]
+        if not len(run.times) or not len(self.t):
+            raise InputError(f"{run.path} holds no snapshot yet: nothing to draw")
+        if not {"model", "space"} <= set(run.config):
+            raise InputError(f"{run.path} does not say which model it ran: no figures without a configuration")
+        self.model: dict[str, Any] = run.config["model"]
+        self.dim = int(self.model["dim"])
+        self.field_horizon = self._horizon("field")
+        self.velocity_horizon = self._horizon("velocity")
+        self.head = head_of(run.config)
+        self.target = None if self.head is None else DominantEigenspace(self.head.A)
+        self.rate = None if self.head is None else concentration_rate(self.head)
+        beta = self.model.get("beta")
+        self.log_beta = float(np.log(beta)) if beta is not None and beta > 1.0 else None
+
+    def _horizon(self, name: str) -> float | None:
+        last = float(self.series[f"{name}_horizon"][-1]) if f"{name}_horizon" in self.series else np.nan
+        return None if np.isnan(last) else last
+
+    # ---- words
+
+    @property
+    def title(self) -> str:
+        """The model in a line or two."""
+        heads = self.model.get("head", [self.model])
+        parts = [
+            f"V = {_matrix(head['V'])}, B = {_matrix(head['B'])}"
+            + (f", β = {head['beta']:g}" if "beta" in head else "")
+            for head in heads
+        ]
+        name = f"{self.model['attention']} attention on S{'¹²'[self.dim - 2]}"
+        words = f"{name}, {parts[0]}"
+        if len(parts) > 1:
+            words = f"{name}, {self.model['combine']} of {len(parts)} heads: " + "; ".join(
+                f"({part})" for part in parts
+            )
+        if self.model.get("diffusion"):
+            words += f", diffusion {self.model['diffusion']:g}"
+        return fill(words.replace("-", "−"), 110, max_lines=2, placeholder=" …")
+
+    @property
+    def subtitle(self) -> str:
+        """Initial density, resolution and how the run ended."""
+        space = self.run.config["space"]
+        companion = space.get("companion_lmax")
+        words = [
+            f"initial density: {self.run.config['initial']['family'].replace('_', '–')}",
+            f"lmax {space['lmax']}" + (f", companion {companion}" if companion else ", no companion"),
+        ]
+        status = self.run.attributes.get("status", "")
+        if status != "done":
+            words.append(f"{status} at t = {self.t[-1]:.4g}")
+        return "   ·   ".join(words)
+
+    @property
+    def source(self) -> str:
+        """Where the numbers are from: file, commit, time of creation."""
+        attributes = self.run.attributes
+        return f"{self.run.path.name}, commit {attributes.get('commit', 'unknown')}, {attributes.get('created', '')}"
+
+    # ---- what to show
+
+    @cached_property
+    def shown(self) -> list[int]:
+        """Snapshots to show: the first, the last, and evenly spread ones, mostly before the field horizon."""
+        times = self.run.times
+        resolved = int(np.searchsorted(times, np.inf if self.field_horizon is None else self.field_horizon))
+        if 0 < resolved < len(times):
+            before = np.linspace(times[0], times[resolved - 1], RESOLVED_SHARE)
+            after = np.linspace(times[resolved - 1], times[-1], SHOWN - RESOLVED_SHARE + 1)[1:]
+            wanted = np.concatenate([before, after])
+        else:
+            wanted = np.linspace(times[0], times[-1], SHOWN)
+        return sorted({int(np.argmin(np.abs(times - t))) for t in wanted})
+
+    def resolved(self, index: int) -> bool:
+        """Whether the density of a snapshot is resolved: taken before the field horizon."""
+        return self.field_horizon is None or bool(self.run.times[index] < self.field_horizon)
+
+    def doubt(self, index: int) -> str:
+        """What is wrong with the density of a snapshot, in a word or two; empty before the field horizon."""
+        if self.velocity_horizon is not None and self.run.times[index] >= self.velocity_horizon:
+            return "beyond both horizons" if not self.resolved(index) else "beyond the velocity horizon"
+        return "" if self.resolved(index) else "unresolved: moments only"
+
+    @cached_property
+    def space(self) -> Space:
+        """The space the run was computed on, rebuilt with whichever backend is installed."""
+        return space_for(self.dim, int(self.run.config["space"]["lmax"]))
+
+    def coefficients(self, index: int) -> Modal:
+        """Modal coefficients of a snapshot."""
+        return self.run.coefficients(index)
+
+    def error(self, name: str) -> Real | None:
+        """The error bar of a quantity, or None if the run had no companion."""
+        return self.series.get(f"{name}_error")
+
+    # ---- theory
+
+    @property
+    def has_distance(self) -> bool:
+        """Whether a distance to E was recorded that is not zero by definition."""
+        return "distance_to_E" in self.series and self.target is not None and self.target.dim < self.dim
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Where the rate of decay is measured: the second half of the time up to log β and the velocity horizon."""
+        ends = [self.t[-1], *(end for end in (self.log_beta, self.velocity_horizon) if end is not None)]
+        start, stop = 0.5 * float(min(ends)), float(min(ends))
+        inside = (self.t >= start) & (self.t <= stop)
+        return (start, stop) if np.count_nonzero(inside) >= 5 else None

@@ -1,0 +1,51 @@
+"""The spectrum of the density at the chosen times: where its own modes end, and which of them attention sees."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .record import Modal, Real, Record
+from .style import GUIDE, THEORY, log_limits, new_figure, styled, vertical_line
+from .times import time_colours, time_label
+
+
+def degree_amplitudes(record: Record, u: Modal) -> Real:
+    r"""L² norm of the part of each degree, :math:`(\sum_m|c_{lm}|^2)^{1/2}` over all −l ≤ m ≤ l, shape (lmax+1,)."""
+    power = record.space.parseval * (u.real**2 + u.imag**2)
+    return np.asarray(np.sqrt(np.bincount(record.space.degree, power)), dtype=np.float64)
+
+
+def draw_spectrum(ax: Axes, record: Record) -> None:
+    """One curve per chosen time, dashed if unresolved, with the bandwidth of the kernel and the start of the tail."""
+    lmax = record.space.lmax
+    curves = []
+    for index, colour in zip(record.shown, time_colours(record), strict=True):
+        amplitudes = degree_amplitudes(record, record.coefficients(index))
+        curves.append(amplitudes)
+        look = "-" if record.resolved(index) else (0, (3, 1.5))
+        ax.plot(
+            np.where(amplitudes > 0.0, amplitudes, np.nan),
+            color=colour,
+            linestyle=look,
+            label=time_label(record, index),
+        )
+    log_limits(ax, *curves)
+    bandwidth = int(record.run.attributes.get("kernel_bandwidth", 0))
+    ax.set_xlim(0, lmax)
+    vertical_line(ax, 2.0 * lmax / 3.0, r"$\frac{2}{3}l_{max}$: damped tail", GUIDE)
+    if 0 < bandwidth <= lmax:
+        vertical_line(ax, bandwidth, f"$L_K={bandwidth}$: attention sees no further", THEORY)
+    ax.set_xlabel("degree $l$")
+    ax.set_ylabel(r"amplitude  $\|\rho_l\|=(\sum_m|c_{lm}|^2)^{1/2}$")
+
+
+@styled
+def spectrum_figure(record: Record) -> Figure:
+    """The spectrum at the chosen times."""
+    figure = new_figure(record, 8.2, 4.6)
+    ax = figure.subplots()
+    draw_spectrum(ax, record)
+    figure.legend(loc="outside right upper")
+    return figure
