@@ -1,7 +1,7 @@
-"""Unnormalised attention on the sphere: a nearly uniform density grows clusters, the energy's Wasserstein gradient flow.
+"""Unnormalised attention on the sphere: a nearly uniform density grows clusters along the gradient of its energy.
 
-V = B = I, β = 5: degree 3 grows fastest, at rate λ₃·12/β ≈ 9.98. A perturbation of 1 % of that degree clusters by t ≈ 0.6; the
-energy rises all the way. About ten seconds.
+V = B = I, β = 5: degree 3 grows fastest, at rate λ₃·12/β ≈ 9.98. A perturbation of 1 % of that degree clusters by
+t ≈ 0.6; the energy rises all the way. About ten seconds.
 
     python solvers/sphere_unnormalised.py --figures unnormalised
     python solvers/sphere_unnormalised.py --beta 10 --degree 4 --until 0.01

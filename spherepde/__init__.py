@@ -1,7 +1,7 @@
 r"""spherepde: the reference solver for mean-field transformers.
 
-Solves :math:`\partial_t\rho+\nabla\cdot(\rho\,v[\rho])=\kappa\Delta\rho` on the circle and the sphere, with v the velocity that
-attention gives to a density of tokens::
+Solves :math:`\partial_t\rho+\nabla\cdot(\rho\,v[\rho])=\kappa\Delta\rho` on the circle and the sphere, with v the
+velocity that attention gives to a density of tokens::
 
     head = Head(V=np.diag([1, 0.4, -0.3]), beta=100.0)
     space = Sphere(lmax=255)

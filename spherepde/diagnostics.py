@@ -85,9 +85,13 @@ class Diagnostics:
         }
         for name in self._distances:
             cost = "chordal" if name.endswith("chordal") else "geodesic"
-            quantities[name] = SeriesSpec((), f"(int dist(x, E)^2 rho)^(1/2), {cost}: the W2 distance of rho to measures on E")
+            quantities[name] = SeriesSpec(
+                (), f"(int dist(x, E)^2 rho)^(1/2), {cost}: the W2 distance of rho to measures on E"
+            )
         if self._hemisphere is not None:
-            quantities["hemisphere_mass"] = SeriesSpec((), "mass where x.e > 0, e spanning E: what the projection sends to +e")
+            quantities["hemisphere_mass"] = SeriesSpec(
+                (), "mass where x.e > 0, e spanning E: what the projection sends to +e"
+            )
         return quantities
 
     @cached_property
@@ -96,7 +100,9 @@ class Diagnostics:
         quantities = {"mass": SeriesSpec((), "mass int rho")} | self.observable_quantities
         if self.equation.field.has_energy:
             scale = f"times exp(-{self.equation.field.energy_log_scale:.17g})"
-            quantities["energy"] = SeriesSpec((), f"interaction energy (1/2beta) int int exp(beta x.By) rho rho, {scale}")
+            quantities["energy"] = SeriesSpec(
+                (), f"interaction energy (1/2beta) int int exp(beta x.By) rho rho, {scale}"
+            )
             quantities["dissipation"] = SeriesSpec((), f"rate of change of the energy by transport, {scale}")
         return quantities | {
             "max_speed": SeriesSpec((), "largest nodal speed |v|"),

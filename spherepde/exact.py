@@ -219,7 +219,7 @@ def growth_rate(dim: int, beta: float, degree: ArrayLike, attention: str, diffus
     if attention not in ("softmax", "unnormalised"):
         raise InputError(f'growth rate: expected attention "softmax" or "unnormalised", got {attention!r}')
     _check_temperature("growth rate", dim, beta, attention == "unnormalised")
-    l = _array(degree)  # noqa: E741
+    l = _array(degree)
     base = float(ive(0.5 * dim - 1.0, beta))
     if np.any(l < 0) or base < 1e-280:
         raise InputError(f"growth rate: expected degrees >= 0 and beta not tiny against dim={dim}, got beta={beta:g}")
@@ -261,7 +261,7 @@ def heat_decay(dim: int, degree: ArrayLike, time: ArrayLike, diffusion: float = 
     """
     if dim < 2:
         raise InputError(f"heat equation: expected dim >= 2, got {dim}")
-    l = _array(degree)  # noqa: E741
+    l = _array(degree)
     return _array(np.exp(-l * (l + dim - 2) * diffusion * _array(time)))
 
 

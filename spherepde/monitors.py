@@ -32,8 +32,8 @@ MASS_TOLERANCE = 1e-10
 class Horizons:
     """Times beyond which the density (``field``) and its moments (``velocity``) are not trusted; None: not reached.
 
-    The velocity horizon is the first time at which an error bar of the first or second moment exceeds 1e-6 (with a companion
-    run), or at which the second moment has an eigenvalue below −1e-6 and so cannot belong to a positive measure.
+    The velocity horizon is the first time at which an error bar of the first or second moment exceeds 1e-6 (with a
+    companion run), or at which the second moment has an eigenvalue below −1e-6 and so cannot belong to a positive measure.
     """
 
     field: float | None = None
@@ -45,9 +45,11 @@ class Horizons:
         if self.field is None and values["spectral_tail"] > FIELD_TOLERANCE:
             self.field = t
             crossed.append(
-                f"field horizon at t = {t:.4g}: the density is no longer resolved; its moments and the velocity still are"
+                f"field horizon at t = {t:.4g}: the density is no longer resolved, its moments and velocity still are"
             )
-        bars = [float(np.max(values[f"{name}_error"])) for name in ("mean", "second_moment") if f"{name}_error" in values]
+        bars = [
+            float(np.max(values[f"{name}_error"])) for name in ("mean", "second_moment") if f"{name}_error" in values
+        ]
         unphysical = -float(np.linalg.eigvalsh(values["second_moment"])[0])
         if self.velocity is None and not np.max([unphysical, *bars]) <= VELOCITY_TOLERANCE:
             self.velocity = t
@@ -56,7 +58,9 @@ class Horizons:
                 if unphysical > VELOCITY_TOLERANCE
                 else f"the companion run differs by {max(bars):.1e}"
             )
-            crossed.append(f"velocity horizon at t = {t:.4g}: {seen}; do not use moments beyond without their error bars")
+            crossed.append(
+                f"velocity horizon at t = {t:.4g}: {seen}; do not use moments beyond without their error bars"
+            )
         return crossed
 
 
@@ -66,7 +70,9 @@ def guard(t: float, values: Mapping[str, Real]) -> None:
         if not np.all(np.isfinite(value)) and not name.endswith(("_error", "_horizon")):
             raise NumericalError(f"{name} is not finite at t = {t:.6g}")
     if abs(values["mass"] - 1.0) > MASS_TOLERANCE:
-        raise NumericalError(f"mass drifted to 1 {values['mass'] - 1.0:+.1e} at t = {t:.6g}, expected 1 to {MASS_TOLERANCE:g}")
+        raise NumericalError(
+            f"mass drifted to 1 {values['mass'] - 1.0:+.1e} at t = {t:.6g}, expected 1 to {MASS_TOLERANCE:g}"
+        )
     lowest = float(np.linalg.eigvalsh(values["second_moment"])[0])
     if lowest < -LARGEST_VIOLATION:
         raise NumericalError(
@@ -90,7 +96,11 @@ class ProgressLine:
         self._bar: Progress | None = None
         if enabled and self._console.is_terminal:
             self._bar = Progress(
-                TaskProgressColumn(), BarColumn(24), TextColumn("{task.description}"), TimeRemainingColumn(), console=self._console
+                TaskProgressColumn(),
+                BarColumn(24),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+                console=self._console,
             )
             self._task = self._bar.add_task("", total=until - start)
             self._bar.start()

@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 
 def gauss_legendre(n: int) -> tuple[Array, Array]:
-    r"""Gauss–Legendre rule as colatitudes θ (n,) in increasing order and weights (n,) for :math:`\int_{-1}^1 d\cos\theta`.
+    r"""Gauss–Legendre rule: colatitudes θ (n,) in increasing order, weights (n,) for :math:`\int_{-1}^1 d\cos\theta`.
 
     Angles, not cosines: near the poles they keep the digits that an arccos would lose.
     """

@@ -102,7 +102,8 @@ class Recorder:
                 self._writer.finish(status, reason)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what a full disk kept out of it has been reported by the flush that failed."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            with suppress(StorageError):
+                writer.close()

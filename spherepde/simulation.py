@@ -128,7 +128,8 @@ class Simulation:
                 raise InputError(f"time.{name} = {value!r}: expected a positive number")
         if self.companion_lmax and not 3 <= self.companion_lmax < self.model.space.lmax:
             raise InputError(
-                f"space.companion_lmax = {self.companion_lmax}: expected 3 <= companion_lmax < lmax = {self.model.space.lmax}"
+                f"space.companion_lmax = {self.companion_lmax}: "
+                f"expected 3 <= companion_lmax < lmax = {self.model.space.lmax}"
             )
         if self.initial.dim != self.model.space.dim:
             raise InputError(f"initial density has dim {self.initial.dim}, the model has dim {self.model.space.dim}")
@@ -151,7 +152,10 @@ class Simulation:
         """Sentences about a run that will work less well than it could."""
         bandwidth, lmax = self.model.field.source_degree, self.model.space.lmax
         if bandwidth > lmax:
-            return [f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel: it sees a cut density"]
+            return [
+                f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
+                "which sees a cut density"
+            ]
         return []
 
     def to_config(self, until: float | None = None) -> dict[str, Any]:
@@ -177,7 +181,7 @@ class Simulation:
     # ---- running
 
     def run(self, until: float) -> Result:
-        """March to ``until``, recording every accepted step; always ends with a reason, a flushed file and a checkpoint."""
+        """March to ``until``, recording every accepted step; ends with a reason, a flushed file and a checkpoint."""
         if not (np.isfinite(until) and until > self.time):
             raise InputError(f"time.until = {until!r}: expected a time after t = {self.time:g}")
         if self.save_every is None:
@@ -261,8 +265,8 @@ class Simulation:
         if self._companion is not None:
             coarse = {} if self.companion_state is None else self._companion.observables(self.companion_state)
             for name, total in self.time_error.items():
-                difference = np.abs(values[name] - coarse[name]) if coarse else np.full(total.shape, np.nan)
-                values[f"{name}_error"] = difference + total
+                difference = np.max(np.abs(values[name] - coarse[name])) if coarse else np.nan
+                values[f"{name}_error"] = np.full(total.shape, difference + total.max())
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         for name, horizon in asdict(self.horizons).items():
@@ -276,10 +280,14 @@ class Simulation:
         quantities = dict(self.diagnostics.quantities)
         if self._companion is not None:
             for name, spec in self.diagnostics.observable_quantities.items():
-                bar = f"error bar of {name}: companion difference plus accumulated time error"
+                bar = f"error bar of {name}, largest component: companion difference plus accumulated time error"
                 quantities[f"{name}_error"] = SeriesSpec(spec.shape, bar)
-        quantities["field_horizon"] = SeriesSpec((), "time beyond which the density is unresolved (NaN: not reached yet)")
-        quantities["velocity_horizon"] = SeriesSpec((), "time beyond which moments are unreliable (NaN: not reached yet)")
+        quantities["field_horizon"] = SeriesSpec(
+            (), "time beyond which the density is unresolved (NaN: not reached yet)"
+        )
+        quantities["velocity_horizon"] = SeriesSpec(
+            (), "time beyond which moments are unreliable (NaN: not reached yet)"
+        )
         quantities["step_size"] = SeriesSpec((), "time step just taken")
         return quantities
 

@@ -188,7 +188,7 @@ class StepController:
 
 @dataclass
 class FixedStep:
-    """Steps of a fixed size, shortened evenly where a landing time asks for it; rejects only a state that is not finite."""
+    """Steps of a fixed size, shortened evenly where a landing time asks for it; rejects only what is not finite."""
 
     step_size: float
     last_error: float = 1.0
@@ -243,7 +243,9 @@ def march(
             raise NumericalError(f"no acceptable step left at t = {now:.6g}: with dt = {dt:.1e} {seen}")
 
 
-def initial_step_size(equation: ImplicitExplicitODE, norm: Callable[[Array], float], u: Array, rtol: float, order: int) -> float:
+def initial_step_size(
+    equation: ImplicitExplicitODE, norm: Callable[[Array], float], u: Array, rtol: float, order: int
+) -> float:
     """A first step from the sizes of u and of its rate of change (Hairer, Nørsett & Wanner I, sec. II.4, shortened)."""
     rate = norm(equation.explicit_terms(u) + equation.implicit_terms(u))
     return 0.1 if rate == 0.0 else min(0.1, float(rtol ** (1.0 / order) * norm(u) / rate))

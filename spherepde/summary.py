@@ -35,10 +35,14 @@ def _matrix(values: Any) -> str:
 def _model_line(model: dict[str, Any]) -> str:
     heads = model.get("head", [model])
     parts = [
-        ", ".join([f"V = {_matrix(h['V'])}", f"B = {_matrix(h['B'])}"] + ([f"β = {h['beta']:g}"] if "beta" in h else []))
+        ", ".join(
+            [f"V = {_matrix(h['V'])}", f"B = {_matrix(h['B'])}"] + ([f"β = {h['beta']:g}"] if "beta" in h else [])
+        )
         for h in heads
     ]
-    text = f"{model['attention']} on S{'¹²'[model['dim'] - 2]}, " + f" {model.get('combine', '')} ".join(f"({p})" for p in parts)
+    text = f"{model['attention']} on S{'¹²'[model['dim'] - 2]}, " + f" {model.get('combine', '')} ".join(
+        f"({p})" for p in parts
+    )
     return text + (f", diffusion {model['diffusion']:g}" if model.get("diffusion") else "")
 
 
@@ -59,14 +63,16 @@ def describe(run: RunFile) -> str:
         "status": f"{attributes['status']}: {attributes['reason']}",
         "model": _model_line(config["model"]),
         "initial": f"{config['initial']['family']} {initial}".strip(),
-        "space": f"lmax {space['lmax']}, {companion}, grid {grid}, {attributes['backend']}, {attributes['threads']} thread(s), "
-        f"kernel bandwidth L_K = {attributes['kernel_bandwidth']}",
+        "space": f"lmax {space['lmax']}, {companion}, grid {grid}, {attributes['backend']}, "
+        f"{attributes['threads']} thread(s), kernel bandwidth L_K = {attributes['kernel_bandwidth']}",
         "time": f"0 … {t[-1]:g} in {len(t) - 1} steps ({time['stepper']}, {stepping}), {len(run.times)} snapshots",
     }
     field, velocity = (float(series[f"{name}_horizon"][-1]) for name in ("field", "velocity"))
     lines["trust"] = f"density {_until(field)}; moments {_until(velocity)}"
     if "second_moment_error" in series:
-        lines["trust"] += f" (error bar of the second moment at the end: {np.max(series['second_moment_error'][-1]):.1e})"
+        lines["trust"] += (
+            f" (error bar of the second moment at the end: {np.max(series['second_moment_error'][-1]):.1e})"
+        )
     else:
         lines["trust"] += "; no companion run, so moments carry no error bar"
     lines["at the end"] = (
@@ -125,7 +131,7 @@ def _energy_lines(run: RunFile, head: Head) -> list[str]:
     rises = bool(np.all(np.diff(energy) > -1e-13 * np.abs(energy).max()))
     residual = np.abs(energy_balance(t, energy, series["dissipation"])).max() / np.ptp(energy)
     return [
-        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {'rising at every step' if rises else 'NOT monotone'}; "
+        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {'rising at every step' if rises else 'NOT monotone'}, "
         f"balance with its dissipation to {residual:.1e} of the rise"
     ]
 
@@ -133,8 +139,8 @@ def _energy_lines(run: RunFile, head: Head) -> list[str]:
 def verdict(run: RunFile) -> str:
     """Does the run show concentration on E at the predicted rate? Numbers with error bars, and a sentence.
 
-    The distance of ρ_t to the measures on E∩S is a rigorous lower bound of W₂(ρ_t, Π♯ρ₀); adding the transport between the
-    masses Π sends to ±e, π·|p_t − p_0|^{1/2} for dim E = 1, makes it an upper bound (triangle inequality).
+    The distance of ρ_t to the measures on E∩S is a rigorous lower bound of W₂(ρ_t, Π♯ρ₀); adding the transport between
+    the masses Π sends to ±e, π·|p_t − p_0|^{1/2} for dim E = 1, makes it an upper bound (triangle inequality).
     """
     head, series = head_of(run.config), run.series
     if head is None or "distance_to_E" not in series:
@@ -161,5 +167,7 @@ def verdict(run: RunFile) -> str:
     )
     off = abs(seen / rate - 1.0)
     found = "CONCENTRATION on E" if off < RATE_TOLERANCE else "NOT the predicted concentration on E"
-    lines.append(f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rate within {off:.1%} of the prediction")
+    lines.append(
+        f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rate within {off:.1%} of the prediction"
+    )
     return "\n".join(lines)

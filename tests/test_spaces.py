@@ -125,6 +125,18 @@ class SpaceContract:
         for before, after in zip(kept, (u, f, slope), strict=True):
             np.testing.assert_array_equal(before, after)
 
+    def test_memory_order_of_nodal_arrays_does_not_matter(self, space):
+        u = random_modal(space)
+        f, slope = space.to_nodal(u), space.gradient(u)
+        modal, rate = space.to_modal(f), space.divergence(slope)
+        for arrange in (np.ascontiguousarray, np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
+            assert relative(space.to_modal(arrange(f)), modal) <= 1e-14
+            assert relative(space.divergence(arrange(slope)), rate) <= 1e-14
+            assert space.integrate(arrange(f) ** 2) == pytest.approx(space.inner(u, u), rel=1e-13)
+        own = space.empty(space.dim - 1)
+        own[:] = slope
+        np.testing.assert_array_equal(space.divergence(own, overwrite=True), rate)
+
     def test_results_are_fresh_arrays_unless_a_buffer_is_given(self, space):
         u, v = random_modal(space, 1), random_modal(space, 2)
         f, modal, slope = space.to_nodal(u), space.to_modal(space.to_nodal(u)), space.gradient(u)
@@ -132,7 +144,9 @@ class SpaceContract:
         space.to_nodal(v), space.to_modal(space.to_nodal(v)), space.gradient(v)
         for before, after in zip(kept, (f, modal, slope), strict=True):
             np.testing.assert_array_equal(before, after)
-        nodal_buffer, slope_buffer = np.full(space.shape, np.nan), np.full(slope.shape, np.nan)
+        nodal_buffer, slope_buffer = space.empty(), space.empty(space.dim - 1)
+        nodal_buffer[:], slope_buffer[:] = np.nan, np.nan
+        assert (nodal_buffer.shape, slope_buffer.shape) == (f.shape, slope.shape)
         assert space.to_nodal(u, nodal_buffer) is nodal_buffer
         assert space.gradient(u, slope_buffer) is slope_buffer
         np.testing.assert_array_equal(nodal_buffer, f)
@@ -483,7 +497,6 @@ class SphereContract(SpaceContract):
         assert relative(space.to_nodal(u), space.points[..., 0]) <= 1e-14
         assert relative(space.gradient(u), space.tangent_frame[..., 0]) <= 1e-14
 
-    @pytest.mark.xfail(strict=True, reason="numpy's Gauss weights are off by 1e-11..1e-9 at the poles")
     @pytest.mark.parametrize("lmax", (255, 511))
     def test_a_cluster_at_a_pole_integrates_to_its_mass(self, lmax):
         space = make_space(self.kind, lmax)

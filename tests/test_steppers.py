@@ -348,11 +348,12 @@ def test_fixed_steps_divide_the_interval_evenly(dt, count):
     assert steps[-1].state[0] == pytest.approx(4.0, rel=1e-14)
 
 
-@pytest.mark.parametrize("save", range(1, 40))
-def test_save_times_are_hit_exactly(save):
-    start, stop = (save - 1) * 0.1, save * 0.1
-    for which in (FixedStep(0.013), controller(step_size=0.03, largest_step=0.03)):
-        assert marched(which, start, stop)[-1].time == stop
+def test_save_times_are_hit_exactly():
+    pairs = [(0.1 * i, 0.1 * j) for i in range(30) for j in range(i + 1, 60)]
+    assert any(start + (stop - start) != stop for start, stop in pairs), "sums of floats would miss some"
+    for start, stop in pairs:
+        for which in (FixedStep(10.0), FixedStep((stop - start) / 3.0)):
+            assert marched(which, start, stop)[-1].time == stop
 
 
 def test_nothing_to_do_takes_no_step():
@@ -404,3 +405,17 @@ def test_an_error_that_never_shrinks_ends_the_march():
 
     with pytest.raises(NumericalError, match="no acceptable step left at t = 0: with dt = .* its error is"):
         marched(controller(), 0.0, 1.0, hopeless)
+
+
+@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="a first step of 0 is divided by, not refused")
+def test_a_rate_that_overflows_ends_the_march_in_a_sentence():
+    class Overflowing(StuartLandau):
+        def explicit_terms(self, u):
+            return np.full_like(u, np.inf)
+
+    equation = Overflowing()
+    first = initial_step_size(equation, norm, equation.start, 1e-8, 4)
+    with pytest.raises(NumericalError, match="at t = 0"):
+        next(
+            march(imex_step(equation, TABLEAUX["ark436"]), norm, controller(step_size=first), equation.start, 0.0, 1.0)
+        )

@@ -59,9 +59,11 @@ class VelocityField(ABC):
 class KernelField(VelocityField):
     r"""Softmax or unnormalised velocity of several heads from their kernel moments.
 
-    The energy of a head with symmetric B is :math:`E=\frac{1}{2\beta}\iint e^{\beta\langle x,By\rangle}d\rho\,d\rho`, with
+    The energy of a head with symmetric B is
+    :math:`E=\frac{1}{2\beta}\iint e^{\beta\langle x,By\rangle}d\rho\,d\rho`, with
     :math:`\dot E=\int\langle P_xBN,v\rangle d\rho` for any velocity v; both are returned multiplied by
-    :math:`e^{-\texttt{energy\_log\_scale}}`. Source: literature C15 (V = B: Ė = ∫Z|v|²dρ for softmax, ∫|v|²dρ without denominator).
+    :math:`e^{-\texttt{energy\_log\_scale}}`. For V = B this is the known Ė = ∫Z|v|²dρ of softmax and Ė = ∫|v|²dρ of
+    unnormalised attention (arXiv 2312.10794).
     """
 
     def __init__(self, space: Space, moments: Sequence[KernelMoments], head_weight: float, *, normalise: bool) -> None:

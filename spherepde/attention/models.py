@@ -79,7 +79,11 @@ class Attention(ABC):
 
     def __repr__(self) -> str:
         heads = ", ".join(map(repr, self.heads))
-        return f"{type(self).__name__}({heads})" if len(self.heads) == 1 else f"{type(self).__name__}({self.combine} of {heads})"
+        return (
+            f"{type(self).__name__}({heads})"
+            if len(self.heads) == 1
+            else f"{type(self).__name__}({self.combine} of {heads})"
+        )
 
 
 class Softmax(Attention):

@@ -65,7 +65,11 @@ class FunkHeckeMoments:
         self._band = space.band(self.source_degree)
         table = funk_hecke(head.dim, kappa, self._band.lmax)
         degree = self._band.degree
-        self._value, self._radial, self._tangential = table.value[degree], table.radial[degree], table.tangential[degree]
+        self._value, self._radial, self._tangential = (
+            table.value[degree],
+            table.radial[degree],
+            table.tangential[degree],
+        )
         self._turned = not np.array_equal(self.turn, np.eye(head.dim))
         self.log_scale = np.array(kappa)
         self.partition = space.empty()

@@ -42,17 +42,17 @@ FIGURES: dict[str, Callable[[Record], Figure]] = {
 
 
 def figures(record: Record) -> dict[str, Callable[[Record], Figure]]:
-    """The figures this run has something to show in, by name: no distance for several heads or where E is everything."""
+    """The figures this run can fill, by name: there is no distance for several heads or where E is everything."""
     return {name: make for name, make in FIGURES.items() if name != "distance" or record.has_distance}
 
 
 def plot_run(path: str | Path, out: str | Path | None = None) -> list[Path]:
-    """Draw a run file; returns the PNG files written, ``<out>/{overview,density,moments,distance,energy,spectrum}.png``.
+    """Draw a run file: ``<out>/{overview,density,moments,distance,energy,spectrum}.png``; returns the files written.
 
-    ``out`` defaults to a folder beside the file, named like it without its ending. Figures of an earlier run found under these
-    names are replaced; one that this run has nothing to show in (``distance``, see :func:`figures`) is removed, not left stale.
-    Raises InputError for a file that is no run file, holds no snapshot yet or names no model, and for a folder that cannot be
-    written.
+    ``out`` defaults to a folder beside the file, named like it without its ending. Figures found under these names are
+    replaced; one that this run cannot fill (``distance``, see :func:`figures`) is removed, not left stale.
+    Raises InputError for a file that is no run file, holds no snapshot yet or names no model, and for a folder that
+    cannot be written.
     """
     folder = Path(path).with_suffix("") if out is None else Path(out)
     with RunFile(path) as run:

@@ -11,6 +11,8 @@ from .record import Real, Record
 from .style import GUIDE, WARNING, log_limits, new_figure, styled
 from .times import time_colours, time_label
 
+ZOOM = 60.0
+"""Half width of the enlarged piece of the circle, in units of the smallest wavelength / 2π."""
 PI_TICKS = (np.pi * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), ["−π", "−π/2", "0", "π/2", "π"])
 
 
@@ -55,7 +57,7 @@ def _mark_eigenspace(ax: Axes, record: Record) -> None:
 
 
 def draw_ring(ax: PolarAxes, record: Record) -> None:
-    """The resolved densities around the circle: the height above the unit circle is ρ^(1/2), scaled, so that both ends show."""
+    """The resolved densities around the circle, at a height ∝ ρ^(1/2) above it so that both ends show."""
     curves = {i: curve(record, i) for i in record.shown if record.resolved(i)}
     peak = max((float(rho.max()) for _, rho in curves.values()), default=1.0)
     for index, colour in zip(record.shown, time_colours(record), strict=True):
@@ -71,22 +73,39 @@ def draw_ring(ax: PolarAxes, record: Record) -> None:
     ax.spines["polar"].set_visible(False)
 
 
+def draw_zoom(ax: Axes, record: Record, centre: float) -> None:
+    """The unresolved densities near an angle, on a linear axis that shows how they oscillate."""
+    reach = min(ZOOM / record.space.lmax, 0.5 * np.pi)
+    for index, colour in zip(record.shown, time_colours(record), strict=True):
+        if not record.resolved(index):
+            theta = centre + reach * np.linspace(-1.0, 1.0, 1001)
+            rho = record.space.evaluate(record.coefficients(index), np.stack([np.cos(theta), np.sin(theta)], axis=-1))
+            ax.plot(theta, rho, color=colour, linewidth=1.0)
+    ax.axhline(0.0, color=WARNING, linewidth=0.8)
+    ax.axvline(centre, color=GUIDE, linewidth=0.9, linestyle=(0, (2, 3)))
+    ax.set_xlim(centre - reach, centre + reach)
+    ax.set_xlabel(r"angle $\theta$ (radians)")
+    ax.set_ylabel(r"$\rho$, linear scale")
+
+
 @styled
 def circle_figure(record: Record) -> Figure:
-    """Resolved densities, unresolved ones below, and the circle beside them."""
-    unresolved = [i for i in record.shown if not record.resolved(i)]
-    figure = new_figure(record, 9.6, 6.0 if unresolved else 4.2)
-    left, right = figure.subfigures(1, 2, width_ratios=[1.7, 1.0])
-    axes = list(left.subplots(2 if unresolved else 1, 1, squeeze=False).ravel())
+    """Resolved densities over the angle and around the circle; below them the unresolved ones, also near +e."""
+    unresolved = not all(map(record.resolved, record.shown))
+    figure = new_figure(record, 9.6, 6.2 if unresolved else 3.8)
+    grid = figure.add_gridspec(1 + unresolved, 2, width_ratios=[1.8, 1.0])
+    axes = [figure.add_subplot(grid[row, 0]) for row in range(1 + unresolved)]
     draw_curves(axes[0], record, True)
+    ring = figure.add_subplot(grid[0, 1], projection="polar")
+    assert isinstance(ring, PolarAxes)
+    draw_ring(ring, record)
+    ring.set_title(r"around the circle, height $\propto\rho^{1/2}$", fontsize=8.0, pad=2.0)
     if unresolved:
         draw_curves(axes[1], record, False)
         axes[1].plot([], [], color=WARNING, linewidth=0.8, label=r"$-\rho$ where $\rho<0$")
+        e = np.array([1.0, 0.0]) if record.target is None else record.target.axis
+        draw_zoom(figure.add_subplot(grid[1, 1]), record, float(np.arctan2(e[1], e[0])))
     for ax in axes:
         ax.legend(loc="best")
     axes[-1].set_xlabel(r"angle $\theta$ (radians)")
-    ring = right.add_subplot(projection="polar")
-    assert isinstance(ring, PolarAxes)
-    draw_ring(ring, record)
-    ring.set_title("resolved densities around the circle,\n" + r"height $\propto\rho^{1/2}$", fontsize=8.0, pad=4.0)
     return figure

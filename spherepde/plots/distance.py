@@ -23,6 +23,8 @@ from .style import (
 )
 
 GEODESIC, CHORDAL = COMPONENTS[0], COMPONENTS[2]
+ABOVE = (0.82, 0.55)
+"""Heights for names of vertical lines: the legend stands below the falling curves."""
 VISIBLE = 1.02
 """The upper bound on the distance to the limit measure is drawn where it differs by more than this factor."""
 
@@ -30,7 +32,8 @@ VISIBLE = 1.02
 def upper_bound(record: Record) -> Real | None:
     r"""Upper bound on W₂(ρ_t, Π♯ρ₀) for dim E = 1: the distance to E plus the transport between the clusters.
 
-    The mass sent to +e differs from that of Π♯ρ₀ by |p_t − p_0|, moved at cost π: :math:`\pi|p_t-p_0|^{1/2}` (triangle inequality).
+    The mass near +e differs by |p_t − p_0| from the one Π sends there, moved at cost π: :math:`\pi|p_t-p_0|^{1/2}`
+    (triangle inequality).
     """
     mass, bar = record.series.get("hemisphere_mass"), record.error("hemisphere_mass")
     if mass is None:
@@ -43,7 +46,7 @@ def draw_distance(ax: Axes, record: Record) -> None:
     """Geodesic and chordal distance, the fitted window and the predicted rate, with log β on top."""
     t, geodesic = record.t, record.series["distance_to_E"]
     upper = upper_bound(record)
-    for name, words, colour in (("distance_to_E_chordal", "chordal", CHORDAL), ("distance_to_E", "geodesic", GEODESIC)):
+    for name, words, colour in (("distance_to_E", "geodesic", GEODESIC), ("distance_to_E_chordal", "chordal", CHORDAL)):
         distance, bar = record.series[name], record.error(name)
         if bar is not None:
             lowest = np.maximum(distance - bar, 1e-3 * distance)  # a log axis has no zero
@@ -68,10 +71,10 @@ def draw_distance(ax: Axes, record: Record) -> None:
         top = ax.secondary_xaxis("top", functions=(lambda x: x / log_beta, lambda x: x * log_beta))
         top.set_xlabel(r"$t\,/\log\beta$")
         if log_beta < record.t[-1]:
-            vertical_line(ax, log_beta, r"$t=\log\beta$", THEORY)
+            vertical_line(ax, log_beta, r"$t=\log\beta$", THEORY, heights=ABOVE)
     ax.set_ylabel(r"distance  $W_2(\rho_t,\,E)$")
-    mark_horizons(ax, record, label=True)
-    ax.legend(loc="upper right")
+    mark_horizons(ax, record, label=True, heights=ABOVE)
+    ax.legend(loc="lower left")
 
 
 def _draw_rates(ax: Axes, record: Record) -> None:
@@ -86,7 +89,9 @@ def _draw_rates(ax: Axes, record: Record) -> None:
     middle = int(np.argmin(np.abs(t - 0.5 * sum(window))))
     reach = np.array([max(t[0], 1.5 * window[0] - 0.5 * window[1]), min(t[-1], 1.5 * window[1] - 0.5 * window[0])])
     line = 0.8 * distance[middle] * np.exp(-record.rate * (reach - t[middle]))
-    ax.plot(reach, line, color=INK, linestyle="--", linewidth=1.0, label=f"predicted rate {record.rate:.4f}")
+    ax.plot(
+        reach, line, color=INK, linestyle="--", linewidth=1.0, label=f"slope of the predicted rate {record.rate:.4f}"
+    )
 
 
 def _draw_local_rate(ax: Axes, record: Record) -> None:
@@ -105,7 +110,7 @@ def _draw_bars(ax: Axes, record: Record) -> None:
     known = [bar for bar in bars.values() if bar is not None]
     for bar, colour in zip(known, (GEODESIC, CHORDAL), strict=False):
         draw_trusted(ax, record.t, bar, None, color=colour)
-    if not (known and log_limits(ax, *known)):
+    if not (known and log_limits(ax, *known, decades=9.0)):
         ax.text(0.5, 0.5, "no companion run: no error bar", transform=ax.transAxes, ha="center", va="center", color=INK)
         ax.set_yticks([])
     ax.set_ylabel("error bar")

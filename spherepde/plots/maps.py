@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Ellipse
+from matplotlib.patches import Ellipse, Patch
 from matplotlib.patheffects import withStroke
 
 from .record import Real, Record
@@ -90,7 +90,8 @@ def draw_map(ax: Axes, record: Record, index: int, raster: Real, norm: LogNorm) 
         origin="lower",
         norm=norm,
         cmap=colours,
-        interpolation="nearest",
+        interpolation="antialiased",
+        interpolation_stage="rgba",
         zorder=1.5,
     )
     image.set_clip_path(rim)
@@ -124,11 +125,14 @@ def _mark_eigenspace(ax: Axes, record: Record) -> None:
         ax.text(0.0, 0.84, r"$E^\perp$", **text)
 
 
-def add_colour_bar(figure: Figure, image: AxesImage, axes: list[Axes]) -> None:
-    """The colour bar of the maps, with the mark of negative values beside it."""
-    bar = figure.colorbar(image, ax=axes, extend="both", shrink=0.85, aspect=28, pad=0.015)
-    bar.set_label(r"density $\rho$ per unit area")
+def add_colour_bar(figure: Figure | SubFigure, image: AxesImage, axes: list[Axes], rasters: list[Real]) -> None:
+    """The colour bar of the maps, with the colour of negative values below it if there are any."""
+    bar = figure.colorbar(image, ax=axes, extend="both", shrink=0.85, aspect=14 * len(axes) ** 0.4, pad=0.015)
+    bar.set_label(r"$\rho$ per unit area")
     bar.ax.grid(False)
+    if any(np.any(raster < 0.0) for raster in rasters):
+        mark = Patch(color=NEGATIVE, label=r"$\rho<0$")
+        bar.ax.legend(handles=[mark], loc="upper left", bbox_to_anchor=(-1.0, -0.03), handlelength=1.0, borderpad=0.0)
 
 
 @styled
@@ -144,5 +148,5 @@ def maps_figure(record: Record) -> Figure:
     images = [draw_map(ax, record, i, raster, norm) for ax, i, raster in zip(axes, shown, rasters, strict=False)]
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
-    add_colour_bar(figure, images[0], axes)
+    add_colour_bar(figure, images[0], axes, rasters)
     return figure

@@ -27,7 +27,7 @@ def overview_figure(record: Record) -> Figure:
         rasters = density_rasters(record, shown)
         norm = colour_scale(record, shown, rasters)
         images = [draw_map(ax, record, i, raster, norm) for ax, i, raster in zip(axes, shown, rasters, strict=True)]
-        add_colour_bar(above, images[0], axes)
+        add_colour_bar(above, images[0], axes, rasters)
     else:
         grid = above.add_gridspec(1, 2, width_ratios=[2.6, 1.0])
         curves = above.add_subplot(grid[0])

@@ -18,6 +18,12 @@ from ..summary import head_of
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
+FAMILIES = {
+    "fisher_bingham": "Fisher–Bingham",
+    "von_mises_fisher": "von Mises–Fisher",
+    "poisson_kernel": "Poisson kernel",
+    "file": "from an earlier run",
+}
 SHOWN = 6
 """Snapshots shown, at most."""
 RESOLVED_SHARE = 4
@@ -36,9 +42,9 @@ def _matrix(values: Any) -> str:
 class Record:
     """A run file, open, and what every figure asks of it.
 
-    Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon`` and
-    ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the predicted rate
-    of decay of the distance to E or None; ``log_beta`` or None (several heads, hardmax, β ≤ 1).
+    Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon``
+    and ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the
+    predicted rate of decay of the distance to E or None; ``log_beta`` or None (several heads, hardmax, β ≤ 1).
     Raises InputError if the file holds no snapshot or no model.
     """
 
@@ -48,7 +54,7 @@ class Record:
         self.t = self.series["t"]
         if not len(run.times) or not len(self.t):
             raise InputError(f"{run.path} holds no snapshot yet: nothing to draw")
-        if not {"model", "space"} <= set(run.config):
+        if not {"model", "initial", "space"} <= set(run.config):
             raise InputError(f"{run.path} does not say which model it ran: no figures without a configuration")
         self.model: dict[str, Any] = run.config["model"]
         self.dim = int(self.model["dim"])
@@ -89,9 +95,9 @@ class Record:
     def subtitle(self) -> str:
         """Initial density, resolution and how the run ended."""
         space = self.run.config["space"]
-        companion = space.get("companion_lmax")
+        companion, family = space.get("companion_lmax"), self.run.config["initial"]["family"]
         words = [
-            f"initial density: {self.run.config['initial']['family'].replace('_', '–')}",
+            f"initial density: {FAMILIES.get(family, family)}",
             f"lmax {space['lmax']}" + (f", companion {companion}" if companion else ", no companion"),
         ]
         status = self.run.attributes.get("status", "")

@@ -34,9 +34,9 @@ def draw_spectrum(ax: Axes, record: Record) -> None:
     log_limits(ax, *curves)
     bandwidth = int(record.run.attributes.get("kernel_bandwidth", 0))
     ax.set_xlim(0, lmax)
-    vertical_line(ax, 2.0 * lmax / 3.0, r"$\frac{2}{3}l_{max}$: damped tail", GUIDE)
+    vertical_line(ax, 2.0 * lmax / 3.0, r"$2\,l_{max}/3$: the tail", GUIDE)
     if 0 < bandwidth <= lmax:
-        vertical_line(ax, bandwidth, f"$L_K={bandwidth}$: attention sees no further", THEORY)
+        vertical_line(ax, bandwidth, f"kernel band $L_K={bandwidth}$", THEORY)
     ax.set_xlabel("degree $l$")
     ax.set_ylabel(r"amplitude  $\|\rho_l\|=(\sum_m|c_{lm}|^2)^{1/2}$")
 
@@ -47,5 +47,5 @@ def spectrum_figure(record: Record) -> Figure:
     figure = new_figure(record, 8.2, 4.6)
     ax = figure.subplots()
     draw_spectrum(ax, record)
-    figure.legend(loc="outside right upper")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
     return figure

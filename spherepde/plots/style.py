@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .record import Record
 
 Real = NDArray[np.float64]
+Heights = tuple[float, ...]
 
 RESOLUTION = 150
 """Dots per inch of the files."""
@@ -44,11 +45,14 @@ STYLE: dict[str, Any] = {
     "mathtext.fontset": "dejavusans",
     "figure.constrained_layout.h_pad": 0.06,
     "figure.constrained_layout.w_pad": 0.06,
+    "figure.constrained_layout.wspace": 0.04,
 }
 
 COMPONENTS = ("#0072B2", "#E69F00", "#009E73")
 """Colours of the coordinate axes 1, 2, 3 (Okabe and Ito's, told apart by every eye)."""
 INK, GUIDE, THEORY, WARNING = "0.15", "0.45", "#7A3E9D", "#C1272D"
+HEIGHTS: Heights = (0.5, 0.2, 0.8)
+"""Where the name of a vertical line may stand, as fractions of the height of its axes."""
 TIME_LABEL = "time $t$ (dimensionless)"
 
 
@@ -105,23 +109,26 @@ def time_axis(ax: Axes, record: Record, label: bool = True) -> None:
         ax.tick_params(labelbottom=False)
 
 
-def mark_horizons(ax: Axes, record: Record, label: bool = False) -> None:
-    """Vertical lines at the field and velocity horizons; with ``label``, their names along them, so draw the curves first."""
+def mark_horizons(ax: Axes, record: Record, label: bool = False, heights: Heights = HEIGHTS) -> None:
+    """Vertical lines at the field and velocity horizons; with ``label`` their names stand along them."""
     marks = (("field", record.field_horizon, GUIDE), ("velocity", record.velocity_horizon, WARNING))
     for name, horizon, colour in marks:
         if horizon is not None:
-            vertical_line(ax, horizon, f"{name} horizon", colour, label)
+            vertical_line(ax, horizon, f"{name} horizon", colour, label, heights)
 
 
-def vertical_line(ax: Axes, x: float, words: str, colour: str, label: bool = True) -> None:
-    """A named vertical line; with ``label`` its name stands along it, on the left if there is room, clear of the curves."""
+def vertical_line(ax: Axes, x: float, words: str, colour: str, label: bool = True, heights: Heights = HEIGHTS) -> None:
+    """A named vertical line; with ``label`` its name stands along it, on the left if there is room.
+
+    The name takes the one among some ``heights`` that is farthest from the curves, so draw those first.
+    """
     ax.axvline(x, color=colour, linewidth=1.0, linestyle=(0, (5, 1.5, 1, 1.5)), gid=words)
     left, right = ax.get_xlim()
     if not label or not left <= x <= right:
         return
     ax.text(
         x,
-        _free_height(ax, x),
+        _free_height(ax, x, heights),
         words,
         transform=ax.get_xaxis_transform(),
         rotation=90.0,
@@ -133,16 +140,15 @@ def vertical_line(ax: Axes, x: float, words: str, colour: str, label: bool = Tru
     )
 
 
-def _free_height(ax: Axes, x: float) -> float:
-    """The height, among three in the axes, that is farthest from curves and words near x."""
+def _free_height(ax: Axes, x: float, heights: Heights) -> float:
     near = [np.array([np.inf])]
     for line in ax.lines:
         if len(line.get_xdata()) > 2:
             curve = (ax.transData + ax.transAxes.inverted()).transform(line.get_xydata())
             centre = (ax.transData + ax.transAxes.inverted()).transform((x, ax.get_ylim()[0]))[0]
             near.append(curve[np.abs(curve[:, 0] - centre) < 0.03, 1])
-    heights = np.concatenate(near)
-    return max((0.5, 0.2, 0.8), key=lambda height: float(np.nanmin(np.abs(heights - height))))
+    taken = np.concatenate(near)
+    return max(heights, key=lambda height: float(np.nanmin(np.abs(taken - height))))
 
 
 def log_limits(ax: Axes, *values: Real, decades: float = 18.0) -> bool:

@@ -1,6 +1,7 @@
 r"""The circle S¹ with real Fourier transforms (pyFFTW).
 
-.. math:: f(\theta) = \frac{1}{2\pi}\sum_{|k|\le L} c_k e^{ik\theta},\qquad c_k = \int_0^{2\pi} f(\theta)e^{-ik\theta}d\theta
+.. math:: f(\theta) = \frac{1}{2\pi}\sum_{|k|\le L} c_k e^{ik\theta},\qquad
+          c_k = \int_0^{2\pi} f(\theta)e^{-ik\theta}d\theta
 
 Only k ≥ 0 is stored. The tangent vector is :math:`e_\theta=(-\sin\theta,\cos\theta)`.
 """
@@ -55,7 +56,10 @@ class Circle(Space):
         plan: dict[str, Any] = {"threads": 1, "flags": ("FFTW_ESTIMATE",)}
         self._forward = pyfftw.FFTW(self._nodal, self._spectrum, **plan)
         self._backward = pyfftw.FFTW(
-            self._spectrum, self._nodal, direction="FFTW_BACKWARD", **{**plan, "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
+            self._spectrum,
+            self._nodal,
+            direction="FFTW_BACKWARD",
+            **{**plan, "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")},
         )
 
     @property
@@ -115,7 +119,7 @@ class Circle(Space):
 
     def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
         """Coefficients of f(Oᵀx): a phase, and a conjugation if O reflects."""
-        O = np.asarray(orthogonal, dtype=np.float64)  # noqa: E741
+        O = np.asarray(orthogonal, dtype=np.float64)
         phase = np.exp(-1j * self.degree * np.arctan2(O[1, 0], O[0, 0]))
         return phase * (u if np.linalg.det(O) > 0 else np.conj(u))
 

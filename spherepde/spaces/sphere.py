@@ -158,7 +158,7 @@ class Sphere(Space):
 
     def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
         """Coefficients of f(Oᵀx): a Wigner rotation, after the parity (−1)^l if O reflects."""
-        O = np.asarray(orthogonal, dtype=np.float64)  # noqa: E741
+        O = np.asarray(orthogonal, dtype=np.float64)
         proper = np.linalg.det(O) > 0
         psi, theta, phi = Rotation.from_matrix(O if proper else -O).as_euler("zyz", suppress_warnings=True)
         flipped = u if proper else u * np.where(self.degree % 2 == 0, 1.0, -1.0)

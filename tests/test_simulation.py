@@ -1,0 +1,392 @@
+"""Runs: they land where they should, resume bit for bit, stop for a reason, and lose nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+
+from spherepde import (
+    Circle,
+    ContinuityEquation,
+    Hardmax,
+    Head,
+    InputError,
+    RunFile,
+    Simulation,
+    Softmax,
+    Sphere,
+    Unnormalised,
+    build_simulation,
+    density_from_run,
+    fisher_bingham,
+    from_callable,
+    resume_simulation,
+    uniform,
+)
+from spherepde.config import parse_config
+from spherepde.monitors import Horizons
+from spherepde.store import checkpoint_path, load_checkpoint
+
+ARRAYS = ("density", "coefficients", "time")
+
+
+def circle_simulation(out, *, beta=20.0, lmax=63, rho0=None, **options):
+    model = ContinuityEquation(Circle(lmax), Softmax(Head(np.diag([1.0, 0.5]), beta=beta)))
+    rho0 = rho0 or fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
+    return Simulation(model, rho0, out, **{"save_every": 0.1, "progress": False, **options})
+
+
+def sphere_simulation(out, *, lmax=31, **options):
+    model = ContinuityEquation(Sphere(lmax), Softmax(Head(np.diag([1.0, 0.4, -0.3]), beta=10.0)))
+    return Simulation(
+        model,
+        fisher_bingham([0.0, 0.8, 0.2], np.zeros((3, 3))),
+        out,
+        **{"save_every": 0.1, "progress": False, **options},
+    )
+
+
+def contents(path):
+    """Every number of a run file, by name."""
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def assert_same_files(left, right):
+    a, b = contents(left), contents(right)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].dtype == b[name].dtype, name
+        assert a[name].tobytes() == b[name].tobytes(), f"{name} differs"
+
+
+STEPPING = {"adaptive": {"rtol": 1e-10}, "fixed": {"dt": 0.013}, "third order": {"dt": 0.013, "stepper": "ars443"}}
+
+
+@pytest.mark.parametrize("stepping", STEPPING, ids=list(STEPPING))
+@pytest.mark.parametrize("make", [circle_simulation, sphere_simulation], ids=["circle", "sphere"])
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path, make, stepping):
+    options = {**STEPPING[stepping], "companion_lmax": 23, "checkpoint_every": 1e9, "save_every": 0.5}
+    whole, halves = tmp_path / "whole.h5", tmp_path / "halves.h5"
+    make(whole, **options).run(1.0)
+    first = make(halves, **options)
+    recorded = first.recorder.record
+    calls = []
+
+    def record(t, values, state):  # a Ctrl-C in the middle of a save interval
+        recorded(t, values, state)
+        calls.append(t)
+        if len(calls) == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    first.recorder.record = record
+    stopped = first.run(1.0)
+    assert (stopped.status, stopped.exit_status) == ("interrupted", 130)
+    assert 0.0 < stopped.time < 0.9 and stopped.time != 0.5
+    with RunFile(halves) as run:
+        assert run.attributes["status"] == "interrupted" and "SIGINT" in run.attributes["reason"]
+    simulation, until = resume_simulation(halves, progress=False)
+    result = simulation.run(until)
+    assert result.status == "done" and result.time == 1.0
+    assert_same_files(whole, halves)
+
+
+def test_finished_run_extends_bit_for_bit(tmp_path):
+    circle_simulation(tmp_path / "whole.h5", companion_lmax=47).run(0.8)
+    circle_simulation(tmp_path / "parts.h5", companion_lmax=47).run(0.4)
+    simulation, until = resume_simulation(tmp_path / "parts.h5", progress=False)
+    assert until == 0.4
+    simulation.run(0.8)
+    assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+    with RunFile(tmp_path / "parts.h5") as run:
+        assert run.config["time"]["until"] == 0.8
+
+
+def test_killed_run_resumes_from_its_last_checkpoint(tmp_path):
+    script = textwrap.dedent(
+        """
+        import sys, numpy as np
+        from spherepde import *
+        model = ContinuityEquation(Circle(63), Softmax(Head(np.diag([1.0, 0.5]), beta=20.0)))
+        rho0 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
+        sim = Simulation(model, rho0, sys.argv[1], save_every=0.01, dt=5e-4, checkpoint_every=0.05, progress=False)
+        sim.run(float(sys.argv[2]))
+        """
+    )
+    whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
+    child = subprocess.Popen([sys.executable, "-c", script, str(killed), "0.4"])
+    for _ in range(600):  # kill it once it has gone some way past a checkpoint
+        time.sleep(0.05)
+        try:
+            if load_checkpoint(checkpoint_path(killed))[1]["time"] > 0.03:
+                break
+        except InputError:
+            continue
+    child.kill()
+    child.wait()
+    with RunFile(killed) as run:
+        assert run.attributes["status"] == "running"
+    simulation, until = resume_simulation(killed, progress=False)
+    assert 0.03 < simulation.time < 0.4
+    simulation.run(until)
+    subprocess.run([sys.executable, "-c", script, str(whole), "0.4"], check=True)
+    assert_same_files(whole, killed)
+
+
+def test_save_times_are_hit_exactly_and_no_step_is_tiny(tmp_path):
+    simulation = circle_simulation(tmp_path / "run.h5", save_every=0.3)
+    simulation.run(1.0)
+    with RunFile(tmp_path / "run.h5") as run:
+        np.testing.assert_array_equal(run.times, [0.0, 0.3, 0.6, 3 * 0.3, 1.0])
+        t, steps = run.series["t"], run.series["step_size"][1:]
+    assert t[0] == 0.0 and set(run.times) <= set(t)
+    np.testing.assert_allclose(np.diff(t), steps, rtol=1e-12)
+    assert steps.min() > 0.2 * np.median(steps)
+
+
+def test_fixed_steps_divide_the_save_interval():
+    simulation = circle_simulation(None, dt=0.03)
+    taken = []
+    simulation.recorder.record = lambda t, values, state: taken.append(float(values["step_size"]))
+    simulation.run(0.2)
+    np.testing.assert_allclose(taken[1:], 0.025, rtol=1e-12)
+
+
+def test_error_bars_cover_the_truth(tmp_path):
+    coarse = sphere_simulation(None, lmax=23, companion_lmax=17, rtol=1e-6)
+    truth = sphere_simulation(None, lmax=63, rtol=1e-11).run(2.0)
+    result = coarse.run(2.0)
+    for name in ("mean", "second_moment", "distance_to_E", "distance_to_E_chordal"):
+        difference = np.abs(result.values[name] - truth.values[name])
+        assert np.all(difference <= result.values[f"{name}_error"] + 1e-14), name
+    assert np.max(result.values["second_moment_error"]) < 1e-2
+
+
+def test_velocity_reconstructs_from_the_recorded_source_moments(tmp_path):
+    simulation = sphere_simulation(tmp_path / "run.h5", lmax=47)
+    simulation.run(0.5)
+    model = simulation.model
+    with RunFile(tmp_path / "run.h5") as run:
+        record = run.velocity
+        assert record is not None
+        np.testing.assert_array_equal(record.t, run.series["t"])
+        low = model.space.refined(int(record.degree.max()))
+        np.testing.assert_array_equal(record.degree, low.degree)
+        np.testing.assert_array_equal(record.order, low.order)
+        expected = model.field.velocity(run.coefficients(-1)).copy()
+        padded = low.restrict(record.moments[-1], model.space.lmax)
+    np.testing.assert_allclose(model.field.velocity(padded), expected, rtol=0.0, atol=1e-12)
+
+
+def test_horizons_are_found_in_order_and_written(tmp_path):
+    result = circle_simulation(tmp_path / "run.h5", beta=100.0, lmax=95, companion_lmax=63).run(9.0)
+    assert result.horizons.field is not None and result.horizons.velocity is not None
+    assert 1.0 < result.horizons.field < result.horizons.velocity < 9.0
+    with RunFile(tmp_path / "run.h5") as run:
+        series = run.series
+        assert run.attributes["field_horizon"] == result.horizons.field
+        assert run.attributes["velocity_horizon"] == result.horizons.velocity
+    for name in ("field", "velocity"):
+        horizon = getattr(result.horizons, name)
+        before = series["t"] < horizon
+        assert np.all(np.isnan(series[f"{name}_horizon"][before]))
+        assert np.all(series[f"{name}_horizon"][~before] == horizon)
+
+
+def test_second_moment_of_no_measure_marks_the_velocity_horizon():
+    horizons = Horizons()
+    good = {"spectral_tail": np.array(0.0), "second_moment": np.diag([0.7, 0.3])}
+    assert horizons.watch(1.0, good) == [] and horizons.velocity is None
+    assert len(horizons.watch(2.0, {**good, "second_moment": np.diag([1.0 + 1e-5, -1e-5])})) == 1
+    assert horizons.velocity == 2.0
+
+
+def test_a_lost_companion_leaves_unknown_error_bars_and_marks_the_horizon():
+    horizons = Horizons()
+    values = {
+        "spectral_tail": np.array(0.0),
+        "second_moment": np.eye(2) / 2,
+        "second_moment_error": np.full((2, 2), np.nan),
+    }
+    assert horizons.watch(1.0, values)
+    assert horizons.velocity == 1.0
+
+
+def test_nan_stops_the_run_with_a_reason_and_keeps_the_last_good_state(tmp_path):
+    simulation = circle_simulation(tmp_path / "run.h5", dt=0.02, checkpoint_every=0.0)
+    flux, calls = simulation.model.field.flux, []
+
+    def poisoned(u):
+        calls.append(None)
+        field = flux(u)
+        return field * np.nan if len(calls) > 60 else field
+
+    simulation.model.field.flux = poisoned
+    result = simulation.run(1.0)
+    assert (result.status, result.exit_status) == ("stopped", 1)
+    assert "no longer finite" in result.reason and "t = 0.2" in result.reason
+    assert np.isfinite(result.state).all()
+    with RunFile(tmp_path / "run.h5") as run:
+        assert run.attributes["status"] == "stopped" and run.attributes["reason"] == result.reason
+        assert all(np.isfinite(run.coefficients(i)).all() for i in range(len(run.times)))
+    arrays, state = load_checkpoint(checkpoint_path(tmp_path / "run.h5"))
+    assert state["time"] == result.time
+    assert arrays["state"].tobytes() == result.state.tobytes()
+
+
+def test_unphysical_state_stops_the_run():
+    simulation = circle_simulation(None, dt=0.05)
+    u = simulation.state.copy()
+    u[2] = -1.5  # second moment diag(-0.25, 1.25)
+    simulation.state = u
+    result = simulation.run(1.0)
+    assert result.status == "stopped" and "impossible for a density" in result.reason
+
+
+def test_mass_drift_stops_the_run():
+    simulation = circle_simulation(None, dt=0.05)
+    simulation.state = simulation.state * (1.0 + 1e-8)
+    assert "mass drifted" in simulation.run(1.0).reason
+
+
+def test_full_disk_stops_the_run_and_leaves_a_readable_file(tmp_path):
+    script = textwrap.dedent(
+        """
+        import resource, signal, sys, numpy as np
+        from spherepde import *
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_600_000, 3_600_000))
+        model = ContinuityEquation(Circle(63), Softmax(Head(np.diag([1.0, 0.5]), beta=20.0)))
+        rho0 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
+        sim = Simulation(model, rho0, sys.argv[1], save_every=0.01, dt=1e-3, progress=False)
+        result = sim.run(1.0)
+        print(result.reason)
+        raise SystemExit(result.exit_status)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "run.h5")], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr and "run.h5" in done.stdout
+    with RunFile(tmp_path / "run.h5") as run:
+        assert len(run.times) > 3
+        assert np.isfinite(run.coefficients(len(run.times) - 1)).all()
+
+
+def test_starting_from_an_earlier_run(tmp_path):
+    circle_simulation(tmp_path / "first.h5", rtol=1e-10).run(0.5)
+    rho = density_from_run(tmp_path / "first.h5")
+    second = circle_simulation(None, rho0=rho, lmax=95, rtol=1e-10).run(0.5)
+    whole = circle_simulation(None, lmax=95, rtol=1e-10).run(1.0)
+    np.testing.assert_allclose(second.values["second_moment"], whole.values["second_moment"], atol=1e-9)
+    assert density_from_run(tmp_path / "first.h5", 0.21).parameters["time"] == 0.2
+
+
+def test_snapshot_beyond_its_field_horizon_cannot_start_a_run(tmp_path):
+    circle_simulation(tmp_path / "first.h5", beta=100.0, lmax=47).run(7.0)
+    with pytest.raises(InputError, match=r"snapshot at t = 7 is unresolved.*expected an earlier initial.time"):
+        density_from_run(tmp_path / "first.h5")
+
+
+def test_run_from_a_callable_can_be_resumed(tmp_path):
+    rho0 = from_callable(lambda x: 1.0 + 0.5 * x[:, 0], 2)
+    circle_simulation(tmp_path / "run.h5", rho0=rho0).run(0.2)
+    simulation, _ = resume_simulation(tmp_path / "run.h5", progress=False)
+    assert simulation.run(0.3).status == "done"
+
+
+def test_configuration_in_the_file_rebuilds_the_run(tmp_path):
+    sphere_simulation(tmp_path / "run.h5", companion_lmax=23).run(0.2)
+    with RunFile(tmp_path / "run.h5") as run:
+        config = parse_config(run.config)
+    again = build_simulation(config, tmp_path / "again.h5", progress=False)
+    again.run(config.time.until)
+    assert_same_files(tmp_path / "run.h5", tmp_path / "again.h5")
+
+
+@pytest.mark.parametrize("attention", [Softmax, Unnormalised, Hardmax])
+def test_every_recorded_quantity_is_finite_and_named(tmp_path, attention):
+    model = ContinuityEquation(Sphere(23), attention(Head(np.diag([1.0, 0.4, -0.3]), beta=5.0)))
+    Simulation(
+        model, fisher_bingham([0, 0.5, 0], np.zeros((3, 3))), tmp_path / "run.h5", companion_lmax=15, progress=False
+    ).run(0.02)
+    with RunFile(tmp_path / "run.h5") as run:
+        series = run.series
+        assert (run.velocity is None) == (attention is Hardmax)
+    assert ("energy" in series) == (attention is not Hardmax)
+    for name, values in series.items():
+        assert name.endswith("_horizon") or np.all(np.isfinite(values)), name
+
+
+def test_warning_below_the_kernel_bandwidth(capfd):
+    simulation = circle_simulation(None, beta=1000.0, lmax=63, progress=True)
+    assert len(simulation.warnings) == 1
+    simulation.run(0.01)
+    assert "below the bandwidth L_K = 272" in capfd.readouterr().err
+
+
+NARROW = fisher_bingham([30.0, 0.0], np.zeros((2, 2)))
+
+BAD = {
+    "too narrow": (
+        lambda out: circle_simulation(out, lmax=7, rho0=fisher_bingham([30.0, 0.0], np.zeros((2, 2)))),
+        "lmax >= ",
+    ),
+    "both steps": (lambda out: circle_simulation(out, dt=0.1, rtol=1e-8), "expected rtol or dt"),
+    "no error estimate": (lambda out: circle_simulation(out, stepper="ars443"), "no embedded error"),
+    "unknown stepper": (lambda out: circle_simulation(out, stepper="rk4"), "expected one of ark436, ars443"),
+    "companion too fine": (lambda out: circle_simulation(out, companion_lmax=63), "companion_lmax"),
+    "wrong dimension": (lambda out: circle_simulation(out, rho0=uniform(3)), "dim 3"),
+    "negative dt": (lambda out: circle_simulation(out, dt=-1.0), "expected a positive number"),
+    "end before start": (lambda out: circle_simulation(out).run(0.0), "expected a time after"),
+    "no folder": (lambda out: circle_simulation(out / "nowhere" / "run.h5").run(0.1), "nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=list(BAD))
+def test_bad_input_is_one_sentence(tmp_path, case):
+    attempt, fragment = BAD[case]
+    with pytest.raises(InputError) as caught:
+        attempt(tmp_path)
+    assert fragment in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_required_lmax_is_enough():
+    with pytest.raises(InputError) as caught:
+        circle_simulation(None, lmax=7, rho0=NARROW)
+    needed = int(str(caught.value).split("lmax >= ")[1].split()[0])
+    circle_simulation(None, lmax=needed, rho0=NARROW)
+
+
+def test_existing_file_is_kept_unless_overwritten(tmp_path):
+    path = tmp_path / "run.h5"
+    circle_simulation(path).run(0.1)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="--overwrite"):
+        circle_simulation(path).run(0.1)
+    assert path.read_bytes() == before
+    assert circle_simulation(path, overwrite=True).run(0.2).status == "done"
+
+
+def test_xarray_opens_a_run_with_no_options(tmp_path):
+    import xarray as xr
+
+    sphere_simulation(tmp_path / "run.h5", lmax=15, companion_lmax=11).run(0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with xr.open_dataset(tmp_path / "run.h5") as data:
+            assert data["density"].dims == ("time", "theta", "phi")
+            total = (data["density"].isel(time=-1).mean("phi") * 2 * np.pi).values
+            nodes, weights = np.polynomial.legendre.leggauss(len(data["theta"]))
+            np.testing.assert_allclose(np.arccos(nodes)[::-1], data["theta"], atol=1e-12)
+            assert abs(total @ weights - 1.0) < 1e-12
+        with xr.open_datatree(tmp_path / "run.h5") as tree:
+            assert tree["series"]["second_moment"].shape[1:] == (3, 3)
