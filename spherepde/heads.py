@@ -174,12 +174,12 @@ class DominantEigenspace:
 def concentration_rate(head: Head) -> float | None:
     r"""Exponential rate of :math:`W_2(\rho_t,\Pi_\#\rho_0)` at zero temperature, from a positive initial density.
 
-    With Δ the eigenvalue gap of a symmetric A, distances to E shrink at
-    :math:`\kappa_\parallel=\Delta/\max_{e\in E}|B^\top e|` near E, while mass leaves the neighbourhood of :math:`E^\perp`
-    at :math:`\kappa_\perp=\Delta/|B^\top u|`, u the slowest direction there:
+    With Δ the eigenvalue gap of a symmetric A, distances to E shrink near E at the rate
+    :math:`\kappa_\parallel=\Delta/\max_{e\in E}|B^\top e|`, while mass leaves the neighbourhood of :math:`E^\perp` at
+    :math:`\kappa_\perp=\Delta/|B^\top u|`, u the slowest direction there. Then
     :math:`W_2^2\sim e^{-\min(2\kappa_\parallel,\,k\kappa_\perp)t}` with k = dim E (up to powers of t when equal).
-    None where that is not known: A not symmetric, or E everything. Source: integrate the exact density of
-    :func:`spherepde.exact.hardmax_density` near E⊥; checked there against W₂ ~ (2 ln 2)^{1/2} e^{−Δt/2} on the circle.
+    None where that is not known: A not symmetric, or E everything. Derived from the projective-linear flow of
+    :func:`spherepde.exact.hardmax_flow`; exact for B = I, where it is min(2, k)Δ/2.
     """
     space = DominantEigenspace(head.A)
     if not space.symmetric or not np.isfinite(space.gap):

@@ -33,7 +33,7 @@ class Horizons:
     """Times beyond which the density (``field``) and its moments (``velocity``) are not trusted; None: not reached.
 
     The velocity horizon is the first time at which an error bar of the first or second moment exceeds 1e-6 (with a
-    companion run), or at which the second moment has an eigenvalue below −1e-6 and so cannot belong to a positive measure.
+    companion run), or at which the second moment has an eigenvalue below −1e-6, impossible for a positive measure.
     """
 
     field: float | None = None

@@ -130,9 +130,9 @@ def _energy_lines(run: RunFile, head: Head) -> list[str]:
     energy, t = series["energy"], series["t"]
     rises = bool(np.all(np.diff(energy) > -1e-13 * np.abs(energy).max()))
     residual = np.abs(energy_balance(t, energy, series["dissipation"])).max() / np.ptp(energy)
+    how = "rising at every step" if rises else "NOT monotone"
     return [
-        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {'rising at every step' if rises else 'NOT monotone'}, "
-        f"balance with its dissipation to {residual:.1e} of the rise"
+        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {how}, balance with its dissipation to {residual:.1e} of the rise"
     ]
 
 

@@ -70,7 +70,12 @@ def test_growth_rate_with_the_other_backend():
 
 @pytest.mark.parametrize(
     ("dim", "attention", "listed"),
-    [(2, "softmax", 0.68267833), (2, "unnormalised", 18.59607), (3, "softmax", 0.67234869), (3, "unnormalised", 9.9780862)],
+    [
+        (2, "softmax", 0.68267833),
+        (2, "unnormalised", 18.59607),
+        (3, "softmax", 0.67234869),
+        (3, "unnormalised", 9.9780862),
+    ],
 )
 def test_perturbed_density_through_a_whole_simulation(dim, attention, listed):
     """Degree 3 at β = 5, the fastest growing, from a density to adaptive steps; the literature lists eight digits."""
