@@ -16,8 +16,8 @@ setup(
     package_data={"spherepde": ["py.typed"]},
     install_requires=[
         "numpy>=1.26",
-        "scipy>=1.15",
-        "ducc0>=0.36",
+        "scipy>=1.17",
+        "ducc0>=0.39",
         "pyfftw>=0.15",
         "numba>=0.59",
         "h5py>=3.10",

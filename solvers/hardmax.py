@@ -19,7 +19,7 @@ PARAMETERS = {
     "companion_lmax": 95,
     "until": 1.5,
     "save_every": 0.05,
-    "rtol": 1e-10,
+    "rtol": 1e-12,
     "out": "hardmax.h5",
     "overwrite": False,
 }

@@ -6,6 +6,7 @@ r"""The transformer continuity equation as an ordinary differential equation for
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class ContinuityEquation:
                 f"equation: space has dim {space.dim}, heads act on dim {attention.dim}; expected the same"
             )
         for name, rate in (("diffusion", diffusion), ("damping", damping)):
-            if not (np.isfinite(rate) and rate >= 0.0):
+            if not (isinstance(rate, Real) and np.isfinite(rate) and rate >= 0.0):
                 raise InputError(f"equation: expected {name} >= 0, got {rate!r}")
         self.space = space
         self.attention = attention

@@ -20,5 +20,5 @@ DAMPING_ORDER = 16
 
 
 def spectral_damping(space: Space, rate: float = DAMPING_RATE, order: int = DAMPING_ORDER) -> NDArray[np.float64]:
-    """Rates σ_l ≥ 0 of each coefficient (per unit time), zero in effect below two thirds of lmax."""
+    """Rates σ_l ≥ 0 of each coefficient (per unit time): at the defaults 5 at 3/4 of lmax, 8e-3 at half of it."""
     return rate * (space.degree / space.lmax) ** order

@@ -8,10 +8,12 @@ A head scores two tokens by :math:`\beta\langle Qx,Ky\rangle=\beta\langle x,By\r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import schur
 
 from .errors import InputError
 
@@ -19,12 +21,18 @@ Array = NDArray[np.float64]
 
 ORTHOGONALITY_TOLERANCE = 1e-12
 
+DEFECTIVE_TOLERANCE = 1e-5
+"""Round-off splits an eigenvalue of defect k by ε^{1/k} of the norm; for k ≤ 3, less than this."""
+
 
 def _matrix(name: str, value: ArrayLike) -> Array:
     try:
-        matrix = np.array(value, dtype=np.float64)
+        matrix = np.array(value)
+        if np.iscomplexobj(matrix):
+            raise TypeError
+        matrix = matrix.astype(np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"head matrix {name}: expected a matrix of numbers, got {value!r}") from None
+        raise InputError(f"head matrix {name}: expected a matrix of real numbers, got {value!r}") from None
     if matrix.ndim != 2:
         raise InputError(f"head matrix {name}: expected two dimensions, got shape {matrix.shape}")
     if not np.all(np.isfinite(matrix)):
@@ -75,7 +83,7 @@ class Head:
         self.B = _matrix("B", np.eye(dim) if B is None else B)
         if self.B.shape != (dim, dim):
             raise InputError(f"head matrix B: expected shape {(dim, dim)} to fit V, got {self.B.shape}")
-        if not (np.isfinite(beta) and beta > 0):
+        if not (isinstance(beta, Real) and np.isfinite(beta) and beta > 0):
             raise InputError(f"head: expected an inverse temperature beta > 0, got {beta!r}")
         self.beta = float(beta)
 
@@ -137,13 +145,11 @@ class DominantEigenspace:
             leading = values >= values[-1] - tolerance * scale
             self.basis: Array = vectors[:, leading]
         else:
-            from scipy.linalg import schur
-
             values = np.linalg.eigvals(matrix).real
-            top = values.max()
-            leading = values >= top - tolerance * scale
-            ordered = schur(matrix, sort=lambda re, im: bool(re >= top - tolerance * scale))
-            self.basis = np.ascontiguousarray(ordered[1][:, : int(ordered[2])])
+            lowest = values.max() - max(tolerance, DEFECTIVE_TOLERANCE) * scale
+            leading = values >= lowest
+            _, vectors, count = schur(matrix, sort=lambda re, im: bool(re >= lowest))
+            self.basis = np.ascontiguousarray(vectors[:, : int(count)])
         self.top = float(values.max())
         rest = values[~leading]
         self.gap = float(self.top - rest.max()) if rest.size else float("inf")
@@ -187,9 +193,10 @@ def concentration_rate(head: Head) -> float | None:
     values, vectors = np.linalg.eigh(0.5 * (head.A + head.A.T))
     second = values[values < space.top - 0.5 * space.gap].max()
     slowest = vectors[:, np.abs(values - second) < 1e-9 * max(1.0, abs(second))]
-    near = space.gap / float(np.linalg.norm(head.B.T @ space.basis, 2))
-    leaving = space.gap / float(np.linalg.norm(head.B.T @ slowest, 2))
-    return 0.5 * min(2.0 * near, space.dim * leaving)
+    with np.errstate(divide="ignore"):  # a direction that B ignores is left at once
+        near = space.gap / np.linalg.norm(head.B.T @ space.basis, 2)
+        leaving = space.gap / np.linalg.norm(head.B.T @ slowest, 2)
+    return 0.5 * float(min(2.0 * near, space.dim * leaving))
 
 
 def as_heads(heads: Head | Sequence[Head]) -> tuple[Head, ...]:

@@ -87,11 +87,12 @@ class Multipliers:
 
     @property
     def bandwidth(self) -> int:
-        """Largest degree L_K that attention can see: multipliers above are < 1e-16 of the zeroth.
+        """Largest degree L_K ≥ 1 that attention can see: what is above contributes < 1e-16 of Z and of N.
 
         Equal to the table's last degree if the table ends before the kernel does.
         """
-        return int(np.flatnonzero(self.value >= BAND_TOLERANCE * self.value[0])[-1])
+        seen = np.maximum(self.value / self.value[0], self.tangential / self.tangential.max())
+        return int(np.flatnonzero(seen >= BAND_TOLERANCE)[-1])
 
 
 def funk_hecke(dim: int, kappa: float, lmax: int) -> Multipliers:

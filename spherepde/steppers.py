@@ -147,6 +147,7 @@ def imex_step(equation: ImplicitExplicitODE, tableau: Tableau) -> Step:
         error = None
         if tableau.error_weights is not None:
             error = dt * (np.tile(tableau.error_weights, 2) @ terms)
+            error = equation.implicit_inverse(error, dt * tableau.implicit[-1, -1])  # b̂ alone is not L-stable
         return u + dt * (weights @ terms), error
 
     return step
@@ -232,13 +233,14 @@ def march(
     while now < stop:
         parts = max(1, int(np.ceil((stop - now) / min(controller.step_size, controller.largest_step) * (1.0 - 1e-9))))
         dt = (stop - now) / parts
-        candidate, error = step(u, dt)
-        size = norm(candidate)
-        relative = (0.0 if error is None else norm(error) / size) if np.isfinite(size) else np.nan
+        with np.errstate(over="ignore", invalid="ignore"):  # a step that explodes is rejected, not warned about
+            candidate, error = step(u, dt)
+            size = norm(candidate)
+            relative = (0.0 if error is None else norm(error) / size) if np.isfinite(size) else np.nan
         if controller.judge(relative, dt):
             u, now = candidate, (stop if parts == 1 else now + dt)
             yield Accepted(now, u, error, dt)
-        elif controller.step_size < SMALLEST_STEP:
+        elif not controller.step_size > SMALLEST_STEP:
             seen = "the state is no longer finite" if not np.isfinite(relative) else f"its error is {relative:.1e}"
             raise NumericalError(f"no acceptable step left at t = {now:.6g}: with dt = {dt:.1e} {seen}")
 
@@ -248,4 +250,4 @@ def initial_step_size(
 ) -> float:
     """A first step from the sizes of u and of its rate of change (Hairer, Nørsett & Wanner I, sec. II.4, shortened)."""
     rate = norm(equation.explicit_terms(u) + equation.implicit_terms(u))
-    return 0.1 if rate == 0.0 else min(0.1, float(rtol ** (1.0 / order) * norm(u) / rate))
+    return 0.1 if rate == 0.0 else float(np.clip(rtol ** (1.0 / order) * norm(u) / rate, 10.0 * SMALLEST_STEP, 0.1))

@@ -169,13 +169,11 @@ def test_weak_scores_average_the_density(dim, kappa):
     assert relative(Softmax(Head(value_matrix(dim), beta=kappa)).on(space).velocity(u), expected) <= 1e-12
 
 
-@pytest.mark.xfail(strict=True, reason="the band is cut where λ_l vanishes, but N needs λ_l/κ, larger by 1/κ")
 @pytest.mark.parametrize("dim", [2, 3])
 def test_weak_scores_keep_the_second_moment(dim):
     test_weak_scores_average_the_density(dim, 1e-9)
 
 
-@pytest.mark.xfail(strict=True, raises=InputError, reason="bandwidth 0 asks for a band of lmax 0")
 @pytest.mark.parametrize("dim", [2, 3])
 def test_zero_score_moves_towards_the_mean(dim):
     space, u = make_space(dim), density_modal(dim)
@@ -259,7 +257,7 @@ def test_heads_add_up_or_average(dim, model):
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("model", [Softmax, Unnormalised])
 @pytest.mark.parametrize("score", SCORES)
-@pytest.mark.parametrize("beta", [1e-3, 10.0, 300.0])
+@pytest.mark.parametrize("beta", [1e-3, 10.0, 240.0])
 def test_uniform_density_does_not_move_itself(dim, model, score, beta):
     """By Funk–Hecke N is parallel to Bᵀx, so P_x V N vanishes for V = B⁻ᵀ up to a factor; V = B = I is one case."""
     space = make_space(dim)
@@ -345,7 +343,6 @@ def test_hardmax_refuses_a_singular_score(dim, values):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.xfail(strict=True, reason="the smallest singular value is compared with a multiple of the largest: 0 < 0")
 def test_hardmax_refuses_the_zero_score():
     with pytest.raises(InputError, match="expected an invertible B"):
         Hardmax(Head(np.eye(2), np.zeros((2, 2)))).on(make_space(2))
@@ -394,7 +391,6 @@ def test_floor_acts_where_the_partition_is_lost_in_round_off(dim):
     assert relative(np.linalg.norm(velocity, axis=0)[near], speed) <= 1e-10
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="max Z ≤ 0 makes the floor 0 and numba divides by it")
 @pytest.mark.parametrize("factor", [0.0, -1.0])
 def test_density_without_positive_mass_gives_no_nan(factor):
     space, u = make_space(2), density_modal(2)
@@ -562,11 +558,11 @@ def test_fast_path_refuses_other_scores():
 
 def test_unnormalised_attention_refuses_to_overflow():
     space = make_space(2)
-    with pytest.raises(InputError, match=r"velocities reach e\^601; expected beta\*\|B\| <= 600"):
-        Unnormalised(Head(np.eye(2), beta=601.0)).on(space)
-    fast = Unnormalised(Head(np.eye(2), beta=600.0)).on(space).velocity(density_modal(2))
+    with pytest.raises(InputError, match=r"velocities reach e\^301; expected beta\*\|B\| <= 300"):
+        Unnormalised(Head(np.eye(2), beta=301.0)).on(space)
+    fast = Unnormalised(Head(np.eye(2), beta=300.0)).on(space).velocity(density_modal(2))
     assert np.all(np.isfinite(fast))
-    assert np.max(np.abs(fast)) > 1e200
+    assert np.max(np.abs(fast)) > 1e100
 
 
 def test_models_are_found_by_name():

@@ -1,5 +1,6 @@
 """Attention as a velocity law for densities: models, and their evaluation on a space."""
 
+from ..errors import InputError
 from .fields import VelocityField
 from .models import Attention, Hardmax, Softmax, Unnormalised
 
@@ -9,5 +10,7 @@ _MODELS: dict[str, type[Attention]] = {model.name: model for model in (Softmax, 
 
 
 def attention_named(name: str) -> type[Attention]:
-    """The model class called "softmax", "unnormalised" or "hardmax" in a configuration."""
+    """The model class called "softmax", "unnormalised" or "hardmax". Raises InputError otherwise."""
+    if name not in _MODELS:
+        raise InputError(f"model.attention = {name!r}: expected one of {', '.join(_MODELS)}")
     return _MODELS[name]

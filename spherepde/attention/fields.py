@@ -136,7 +136,7 @@ class HardmaxField(VelocityField):
         self._velocity = space.empty(space.dim - 1)
         self._velocity[:] = 0.0
         for head in heads:
-            if np.linalg.svd(head.B, compute_uv=False)[-1] < 1e-12 * np.linalg.norm(head.B, 2):
+            if np.linalg.svd(head.B, compute_uv=False)[-1] <= 1e-12 * np.linalg.norm(head.B, 2):
                 raise InputError(f"hardmax attention divides by |B'x|: expected an invertible B, got {head.B.tolist()}")
             size = np.linalg.norm(space.points @ head.B, axis=-1)
             pull = space.points @ head.A.T / size[..., None]

@@ -23,7 +23,8 @@ from .moments import FunkHeckeMoments, KernelMoments, QuadratureMoments
 Real = NDArray[np.float64]
 
 METHODS = ("auto", "funk_hecke", "quadrature")
-OVERFLOW_EXPONENT = 600.0
+OVERFLOW_EXPONENT = 300.0
+"""Largest β‖B‖ of unnormalised attention: norms square velocities of size e^{β‖B‖}."""
 
 
 class Attention(ABC):
@@ -99,7 +100,7 @@ class Softmax(Attention):
 class Unnormalised(Attention):
     r"""Attention without its denominator: :math:`v=P_xV\,N`, a Wasserstein gradient flow for V = B symmetric.
 
-    Velocities grow like :math:`e^{\beta\|B\|}`: raises InputError where that overflows, β‖B‖ > 600.
+    Velocities grow like :math:`e^{\beta\|B\|}`: raises InputError where that overflows, β‖B‖ > 300.
     """
 
     name = "unnormalised"

@@ -62,7 +62,7 @@ class FunkHeckeMoments:
         self.head = head
         self.source_degree = kernel_bandwidth(head.dim, kappa)
         self._space = space
-        self._band = space.band(self.source_degree)
+        self._band = space.band(max(2, self.source_degree))
         table = funk_hecke(head.dim, kappa, self._band.lmax)
         degree = self._band.degree
         self._value, self._radial, self._tangential = (

@@ -42,7 +42,7 @@ def sphere_velocity(
         for i in range(rows):
             for j in range(columns):
                 floor = max(floor, partition[i, j])
-        floor *= PARTITION_FLOOR
+        floor = max(floor * PARTITION_FLOOR, 1e-300)
     a, b, c = value[0]
     d, e, f = value[1]
     g, h, k = value[2]
@@ -94,7 +94,7 @@ def circle_velocity(
     if normalise:
         for i in range(partition.shape[0]):
             floor = max(floor, partition[i])
-        floor *= PARTITION_FLOOR
+        floor = max(floor * PARTITION_FLOOR, 1e-300)
     for i in range(partition.shape[0]):
         ct, st = cos_theta[i], sin_theta[i]
         radial, along = first[0, i], first[1, i]

@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
 from .record import Real, Record
-from .style import GUIDE, WARNING, log_limits, new_figure, styled
-from .times import time_colours, time_label
+from .style import GUIDE, WARNING, log_limits, new_figure, styled, time_colours, time_label
 
 ZOOM = 60.0
 """Half width of the enlarged piece of the circle, in units of the smallest wavelength / 2π."""
@@ -27,14 +26,17 @@ def curve(record: Record, index: int) -> tuple[Real, Real]:
 
 def draw_curves(ax: Axes, record: Record, resolved: bool) -> None:
     """Density against angle on a log axis for the resolved times, or for the others with |ρ| in red where ρ < 0."""
-    shown = []
+    shown, negative = [], False
     for index, colour in zip(record.shown, time_colours(record), strict=True):
         if record.resolved(index) == resolved:
             theta, rho = curve(record, index)
             ax.plot(theta, np.where(rho > 0.0, rho, np.nan), color=colour, label=time_label(record, index))
             if np.any(rho < 0.0):
                 ax.plot(theta, np.where(rho < 0.0, -rho, np.nan), color=WARNING, linewidth=0.8)
+                negative = True
             shown.append(np.abs(rho))
+    if negative:
+        ax.plot([], [], color=WARNING, linewidth=0.8, label=r"$-\rho$ where $\rho<0$")
     log_limits(ax, *shown, decades=8.0)
     ax.set_xlim(-np.pi, np.pi)
     ax.set_xticks(*PI_TICKS)
@@ -73,24 +75,25 @@ def draw_ring(ax: PolarAxes, record: Record) -> None:
     ax.spines["polar"].set_visible(False)
 
 
-def draw_zoom(ax: Axes, record: Record, centre: float) -> None:
-    """The unresolved densities near an angle, on a linear axis that shows how they oscillate."""
+def draw_zoom(ax: Axes, record: Record) -> None:
+    """The unresolved densities around the last highest peak, on a linear axis that shows how they oscillate."""
+    theta, rho = curve(record, record.shown[-1])
     reach = min(ZOOM / record.space.lmax, 0.5 * np.pi)
+    angles = theta[np.argmax(rho)] + reach * np.linspace(-1.0, 1.0, 1001)
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     for index, colour in zip(record.shown, time_colours(record), strict=True):
         if not record.resolved(index):
-            theta = centre + reach * np.linspace(-1.0, 1.0, 1001)
-            rho = record.space.evaluate(record.coefficients(index), np.stack([np.cos(theta), np.sin(theta)], axis=-1))
-            ax.plot(theta, rho, color=colour, linewidth=1.0)
+            ax.plot(angles, record.space.evaluate(record.coefficients(index), points), color=colour, linewidth=1.0)
     ax.axhline(0.0, color=WARNING, linewidth=0.8)
-    ax.axvline(centre, color=GUIDE, linewidth=0.9, linestyle=(0, (2, 3)))
-    ax.set_xlim(centre - reach, centre + reach)
+    ax.set_xlim(angles[0], angles[-1])
+    ax.set_title("around the highest peak", fontsize=8.0)
     ax.set_xlabel(r"angle $\theta$ (radians)")
     ax.set_ylabel(r"$\rho$, linear scale")
 
 
 @styled
 def circle_figure(record: Record) -> Figure:
-    """Resolved densities over the angle and around the circle; below them the unresolved ones, also near +e."""
+    """Resolved densities over the angle and around the circle; below them the unresolved ones."""
     unresolved = not all(map(record.resolved, record.shown))
     figure = new_figure(record, 9.6, 6.2 if unresolved else 3.8)
     grid = figure.add_gridspec(1 + unresolved, 2, width_ratios=[1.8, 1.0])
@@ -99,12 +102,10 @@ def circle_figure(record: Record) -> Figure:
     ring = figure.add_subplot(grid[0, 1], projection="polar")
     assert isinstance(ring, PolarAxes)
     draw_ring(ring, record)
-    ring.set_title(r"around the circle, height $\propto\rho^{1/2}$", fontsize=8.0, pad=2.0)
+    ring.set_title(r"around the circle, height $\propto\rho^{1/2}$", fontsize=8.0, pad=8.0)
     if unresolved:
         draw_curves(axes[1], record, False)
-        axes[1].plot([], [], color=WARNING, linewidth=0.8, label=r"$-\rho$ where $\rho<0$")
-        e = np.array([1.0, 0.0]) if record.target is None else record.target.axis
-        draw_zoom(figure.add_subplot(grid[1, 1]), record, float(np.arctan2(e[1], e[0])))
+        draw_zoom(figure.add_subplot(grid[1, 1]), record)
     for ax in axes:
         ax.legend(loc="best")
     axes[-1].set_xlabel(r"angle $\theta$ (radians)")

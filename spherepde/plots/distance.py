@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..summary import measured_rate
+from .marks import Mark, draw_marks, horizons
 from .record import Real, Record
 from .style import (
     COMPONENTS,
@@ -15,17 +18,13 @@ from .style import (
     THEORY,
     draw_trusted,
     log_limits,
-    mark_horizons,
     new_figure,
     styled,
     time_axis,
-    vertical_line,
 )
 
 GEODESIC, CHORDAL = COMPONENTS[0], COMPONENTS[2]
-ABOVE = (0.82, 0.55)
-"""Heights for names of vertical lines: the legend stands below the falling curves."""
-VISIBLE = 1.02
+VISIBLE = 1.05
 """The upper bound on the distance to the limit measure is drawn where it differs by more than this factor."""
 
 
@@ -36,10 +35,10 @@ def upper_bound(record: Record) -> Real | None:
     (triangle inequality).
     """
     mass, bar = record.series.get("hemisphere_mass"), record.error("hemisphere_mass")
-    if mass is None:
+    if mass is None or record.target is None or not record.target.symmetric:
         return None
     moved = np.abs(mass - mass[0]) + (0.0 if bar is None else bar)
-    return record.series["distance_to_E"] + np.pi * np.sqrt(moved)
+    return np.asarray(record.series["distance_to_E"] + np.pi * np.sqrt(moved), dtype=np.float64)
 
 
 def draw_distance(ax: Axes, record: Record) -> None:
@@ -66,14 +65,16 @@ def draw_distance(ax: Axes, record: Record) -> None:
     log_limits(ax, *shown)
     time_axis(ax, record)
     _draw_rates(ax, record)
+    marks = horizons(record)
     if record.log_beta is not None:
         log_beta = record.log_beta
-        top = ax.secondary_xaxis("top", functions=(lambda x: x / log_beta, lambda x: x * log_beta))
+        top = ax.secondary_xaxis(
+            "top", functions=(partial(np.multiply, 1.0 / log_beta), partial(np.multiply, log_beta))
+        )
         top.set_xlabel(r"$t\,/\log\beta$")
-        if log_beta < record.t[-1]:
-            vertical_line(ax, log_beta, r"$t=\log\beta$", THEORY, heights=ABOVE)
+        marks.append(Mark(log_beta, r"$t=\log\beta$", THEORY))
     ax.set_ylabel(r"distance  $W_2(\rho_t,\,E)$")
-    mark_horizons(ax, record, label=True, heights=ABOVE)
+    draw_marks(ax, marks, label=True, places=("top", "center"))
     ax.legend(loc="lower left")
 
 
@@ -89,16 +90,14 @@ def _draw_rates(ax: Axes, record: Record) -> None:
     middle = int(np.argmin(np.abs(t - 0.5 * sum(window))))
     reach = np.array([max(t[0], 1.5 * window[0] - 0.5 * window[1]), min(t[-1], 1.5 * window[1] - 0.5 * window[0])])
     line = 0.8 * distance[middle] * np.exp(-record.rate * (reach - t[middle]))
-    ax.plot(
-        reach, line, color=INK, linestyle="--", linewidth=1.0, label=f"slope of the predicted rate {record.rate:.4f}"
-    )
+    ax.plot(reach, line, color=INK, linestyle="--", linewidth=1.0, label=f"predicted rate {record.rate:.4f}")
 
 
 def _draw_local_rate(ax: Axes, record: Record) -> None:
     t = record.t
     for name, colour in (("distance_to_E_chordal", CHORDAL), ("distance_to_E", GEODESIC)):
         distance = record.series[name]
-        if len(t) > 2 and np.all(distance > 0.0):
+        if len(t) > 1 and np.all(distance > 0.0):
             draw_trusted(ax, t, -np.gradient(np.log(distance), t), record.velocity_horizon, color=colour)
     if record.rate is not None:
         ax.axhline(record.rate, color=INK, linestyle="--", linewidth=1.0)
@@ -127,6 +126,6 @@ def distance_figure(record: Record) -> Figure:
     for ax in (main, rate, bars):
         time_axis(ax, record, label=ax is bars)
         if ax is not main:
-            mark_horizons(ax, record)
+            draw_marks(ax, horizons(record))
     main.set_xlabel("")
     return figure

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.interpolate import make_interp_spline
 
+from .marks import draw_marks, horizons
 from .record import Real, Record
-from .style import COMPONENTS, INK, WARNING, draw_trusted, log_limits, mark_horizons, new_figure, styled, time_axis
+from .style import COMPONENTS, INK, WARNING, draw_trusted, log_limits, new_figure, styled, time_axis
 
 SCALE = r"e^{-\beta\|B\|}"
 SPLINE_DEGREE = 5
@@ -76,5 +77,5 @@ def energy_figure(record: Record) -> Figure:
         _draw_substitutes(axes, record)
     for ax in axes:
         time_axis(ax, record, label=ax is axes[-1])
-        mark_horizons(ax, record, label=ax is axes[0])
+        draw_marks(ax, horizons(record), label=ax is axes[0])
     return figure

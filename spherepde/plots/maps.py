@@ -14,8 +14,7 @@ from matplotlib.patches import Ellipse, Patch
 from matplotlib.patheffects import withStroke
 
 from .record import Real, Record
-from .style import GUIDE, WARNING, new_figure, number, styled
-from .times import time_label
+from .style import GUIDE, WARNING, new_figure, number, styled, time_label
 
 WIDTH = 800
 """Pixels across a map."""
@@ -108,7 +107,7 @@ def draw_map(ax: Axes, record: Record, index: int, raster: Real, norm: LogNorm) 
 
 def _mark_eigenspace(ax: Axes, record: Record) -> None:
     """±e and the meridian E^⊥, or the equator E and the poles E^⊥."""
-    halo = [withStroke(linewidth=2.0, foreground="black")]
+    halo = [withStroke(linewidth=1.4, foreground="black")]
     line: dict[str, Any] = {"color": "white", "linewidth": 0.9, "path_effects": halo}
     text: dict[str, Any] = {"color": "white", "fontsize": 7.5, "ha": "center", "va": "center", "path_effects": halo}
     if record.target is None or record.target.dim == 3:

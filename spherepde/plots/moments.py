@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .marks import draw_marks, horizons
 from .record import Record
-from .style import COMPONENTS, INK, draw_band, draw_trusted, log_limits, mark_horizons, new_figure, styled, time_axis
+from .style import COMPONENTS, INK, draw_band, draw_trusted, log_limits, new_figure, styled, time_axis
 
 
 def draw_second_moment(ax: Axes, record: Record) -> None:
@@ -44,7 +45,7 @@ def draw_bars(ax: Axes, record: Record) -> None:
             draw_trusted(ax, record.t, largest, None, color=INK, linestyle=look, label=f"{words}, largest entry")
             drawn.append(largest)
     if drawn and log_limits(ax, *drawn, decades=9.0):
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower right")
     elif not drawn:
         words = "no companion run: the moments carry no error bar"
         ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=INK)
@@ -61,5 +62,5 @@ def moments_figure(record: Record) -> Figure:
     draw_bars(bars, record)
     for ax in (second, mean, bars):
         time_axis(ax, record, label=ax is bars)
-        mark_horizons(ax, record, label=ax is second)
+        draw_marks(ax, horizons(record), label=ax is second)
     return figure

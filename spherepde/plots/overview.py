@@ -9,18 +9,20 @@ from matplotlib.projections.polar import PolarAxes
 from .circle import draw_curves, draw_ring
 from .distance import draw_distance
 from .maps import add_colour_bar, colour_scale, density_rasters, draw_map
-from .moments import draw_bars, draw_second_moment
+from .marks import draw_marks, horizons
+from .moments import draw_mean, draw_second_moment
 from .record import Record
-from .style import mark_horizons, new_figure, styled, time_axis
+from .style import new_figure, styled, time_axis
 
 MAPS = 4
 
 
 @styled
 def overview_figure(record: Record) -> Figure:
-    """Density above; distance to E (or the error bars, if there is none) and second moments below."""
+    """Density above; distance to E (the mean, if there is none) and second moments below."""
     figure = new_figure(record, 10.0, 6.2)
-    above, below = figure.subfigures(2, 1, height_ratios=[1.0, 2.3] if record.dim == 3 else [1.3, 1.6])
+    ratios = [1.0, 2.3] if record.dim == 3 else [1.3, 1.6]
+    above, below = figure.subfigures(2, 1, height_ratios=ratios, squeeze=False).ravel()
     if record.dim == 3:
         shown = record.shown[:MAPS]
         axes = list(above.subplots(1, len(shown), squeeze=False).ravel())
@@ -41,7 +43,7 @@ def overview_figure(record: Record) -> Figure:
     _draw_left(left, record)
     draw_second_moment(right, record)
     time_axis(right, record)
-    mark_horizons(right, record, label=True)
+    draw_marks(right, horizons(record), label=True)
     return figure
 
 
@@ -49,6 +51,6 @@ def _draw_left(ax: Axes, record: Record) -> None:
     if record.has_distance:
         draw_distance(ax, record)
     else:
-        draw_bars(ax, record)
+        draw_mean(ax, record)
         time_axis(ax, record)
-        mark_horizons(ax, record, label=True)
+        draw_marks(ax, horizons(record), label=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -30,13 +29,17 @@ RESOLVED_SHARE = 4
 """How many of them lie before the field horizon, if the run goes beyond it."""
 
 
+def _unbroken(words: str) -> str:
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _matrix(values: Any) -> str:
     matrix = np.asarray(values, dtype=float)
     if np.array_equal(matrix, np.eye(len(matrix))):
         return "I"
     if np.array_equal(matrix, np.diag(np.diag(matrix))):
-        return "diag(" + ", ".join(f"{x:.4g}" for x in np.diag(matrix)) + ")"
-    return "[" + "; ".join(" ".join(f"{x:.3g}" for x in row) for row in matrix) + "]"
+        return _unbroken("diag(" + ", ".join(f"{x:.4g}" for x in np.diag(matrix)) + ")")
+    return _unbroken("[" + "; ".join(" ".join(f"{x:.3g}" for x in row) for row in matrix) + "]")
 
 
 class Record:
@@ -44,7 +47,8 @@ class Record:
 
     Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon``
     and ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the
-    predicted rate of decay of the distance to E or None; ``log_beta`` or None (several heads, hardmax, β ≤ 1).
+    predicted rate of decay of the distance to E, None where theory has none (several heads, no denominator,
+    diffusion); ``log_beta`` or None (several heads, no denominator, hardmax, β ≤ 1).
     Raises InputError if the file holds no snapshot or no model.
     """
 
@@ -62,9 +66,10 @@ class Record:
         self.velocity_horizon = self._horizon("velocity")
         self.head = head_of(run.config)
         self.target = None if self.head is None else DominantEigenspace(self.head.A)
-        self.rate = None if self.head is None else concentration_rate(self.head)
-        beta = self.model.get("beta")
-        self.log_beta = float(np.log(beta)) if beta is not None and beta > 1.0 else None
+        beta, self.rate, self.log_beta = self.model.get("beta"), None, None
+        if self.head is not None and self.model["attention"] != "unnormalised":
+            self.rate = None if self.model.get("diffusion") else concentration_rate(self.head)
+            self.log_beta = float(np.log(beta)) if beta is not None and beta > 1.0 else None
 
     def _horizon(self, name: str) -> float | None:
         last = float(self.series[f"{name}_horizon"][-1]) if f"{name}_horizon" in self.series else np.nan
@@ -74,11 +79,13 @@ class Record:
 
     @property
     def title(self) -> str:
-        """The model in a line or two."""
+        """The model; matrices and "V = …" hold together where lines are broken."""
         heads = self.model.get("head", [self.model])
         parts = [
-            f"V = {_matrix(head['V'])}, B = {_matrix(head['B'])}"
-            + (f", β = {head['beta']:g}" if "beta" in head else "")
+            ", ".join(
+                [_unbroken(f"{name} = {_matrix(head[name])}") for name in "VB"]
+                + ([_unbroken(f"β = {head['beta']:g}")] if "beta" in head else [])
+            )
             for head in heads
         ]
         name = f"{self.model['attention']} attention on S{'¹²'[self.dim - 2]}"
@@ -89,7 +96,7 @@ class Record:
             )
         if self.model.get("diffusion"):
             words += f", diffusion {self.model['diffusion']:g}"
-        return fill(words.replace("-", "−"), 110, max_lines=2, placeholder=" …")
+        return words.replace("-", "−")
 
     @property
     def subtitle(self) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .marks import Mark, draw_marks
 from .record import Modal, Real, Record
-from .style import GUIDE, THEORY, log_limits, new_figure, styled, vertical_line
-from .times import time_colours, time_label
+from .style import GUIDE, THEORY, log_limits, new_figure, styled, time_colours, time_label
 
 
 def degree_amplitudes(record: Record, u: Modal) -> Real:
@@ -34,9 +34,10 @@ def draw_spectrum(ax: Axes, record: Record) -> None:
     log_limits(ax, *curves)
     bandwidth = int(record.run.attributes.get("kernel_bandwidth", 0))
     ax.set_xlim(0, lmax)
-    vertical_line(ax, 2.0 * lmax / 3.0, r"$2\,l_{max}/3$: the tail", GUIDE)
-    if 0 < bandwidth <= lmax:
-        vertical_line(ax, bandwidth, f"kernel band $L_K={bandwidth}$", THEORY)
+    marks = [Mark(2.0 * lmax / 3.0, r"$2\,l_{max}/3$: the tail", GUIDE)]
+    if bandwidth:
+        marks.append(Mark(bandwidth, f"kernel band $L_K={bandwidth}$", THEORY))
+    draw_marks(ax, marks, label=True)
     ax.set_xlabel("degree $l$")
     ax.set_ylabel(r"amplitude  $\|\rho_l\|=(\sum_m|c_{lm}|^2)^{1/2}$")
 

@@ -123,17 +123,21 @@ class Space(ABC):
         return float(self.parseval @ (u.real * v.real + u.imag * v.imag))
 
     def restrict(self, u: Modal, lmax: int) -> Modal:
-        """The coefficients of degree ≤ lmax, packed as in the smaller space (zeros where u has none)."""
+        """The coefficients of degree ≤ lmax, packed as in that space: cut, or padded with zeros where u has none."""
+        count, positions = self._packing(lmax)
         if lmax <= self.lmax:
-            return u[self._positions(lmax)]
-        padded = np.zeros(self.refined(lmax).n_modal, complex)
-        padded[self.refined(lmax)._positions(self.lmax)] = u
+            return u[positions]
+        padded = np.zeros(count, complex)
+        padded[positions] = u
         return padded
 
-    def _positions(self, lmax: int) -> NDArray[np.intp]:
-        cache: dict[int, NDArray[np.intp]] = self.__dict__.setdefault("_position_cache", {})
+    def _packing(self, lmax: int) -> tuple[int, NDArray[np.intp]]:
+        """Number of coefficients up to lmax, and where the smaller of the two sets stands in the larger."""
+        cache: dict[int, tuple[int, NDArray[np.intp]]] = self.__dict__.setdefault("_packings", {})
         if lmax not in cache:
-            cache[lmax] = np.flatnonzero(self.degree <= lmax)
+            other = self.refined(lmax) if lmax > self.lmax else self
+            positions = np.flatnonzero(other.degree <= min(lmax, self.lmax))
+            cache[lmax] = (max(len(positions), other.n_modal if lmax > self.lmax else 0), positions)
         return cache[lmax]
 
     @cached_property
@@ -142,13 +146,13 @@ class Space(ABC):
         x = small.points
         first = [small.to_modal(np.ascontiguousarray(x[..., i])) for i in range(self.dim)]
         second = [small.to_modal(x[..., i] * x[..., j]) for i in range(self.dim) for j in range(self.dim)]
-        keep = small._positions(2)
+        keep = small._packing(2)[1]
         weight = small.parseval[keep]
         return np.array(first)[:, keep] * weight, np.array(second)[:, keep] * weight
 
     def moments(self, u: Modal) -> tuple[float, Real, Real]:
         """Mass ∫ρ, first moment ∫xρ (d,) and second moment ∫xxᵀρ (d, d), exact from degrees ≤ 2."""
-        low = u[self._positions(2)].conj()
+        low = self.restrict(u, 2).conj()
         first, second = self._moment_functionals
         matrix = np.real(second @ low).reshape(self.dim, self.dim)
         return float(np.trace(matrix)), np.real(first @ low), matrix
@@ -156,16 +160,22 @@ class Space(ABC):
     def project(self, function: Callable[[Real], Real], resolved: float | None = RESOLVED) -> Modal:
         """L² projection of a function of points (..., d) on this space.
 
-        The function is sampled on finer and finer grids until its own spectrum ends, so no aliasing enters.
-        Raises InputError, naming the lmax that would do, if the modes beyond ``lmax`` hold more than the fraction
-        ``resolved`` of the L² norm; ``resolved=None`` truncates without asking.
+        The function is sampled on finer and finer grids until its own spectrum ends and its expansion reproduces the
+        samples, so that no aliasing enters. Raises InputError, naming the lmax that would do, if the modes beyond
+        ``lmax`` hold more than the fraction ``resolved`` of the L² norm, and if values are not finite or all zero;
+        ``resolved=None`` truncates without asking (and lets a function rougher than degree 4·lmax alias).
         """
         fine = self.refined(max(self.lmax + self.lmax // 2, 32))
         while True:
-            u = fine.to_modal(np.ascontiguousarray(function(fine.points), dtype=np.float64))
+            f = np.ascontiguousarray(function(fine.points), dtype=np.float64)
+            if not np.isfinite(f).all() or not f.any():
+                raise InputError("the function to project is not finite everywhere, or zero: expected a density")
+            u = fine.to_modal(f)
             power = np.bincount(fine.degree, fine.parseval * np.abs(u) ** 2, minlength=fine.lmax + 1)
-            tail = np.sqrt(np.cumsum(power[::-1])[::-1] / power.sum())
-            ended = tail[int(0.9 * fine.lmax)] < 0.01 * (resolved or 1e-12)
+            tail = np.sqrt(np.cumsum(power[::-1])[::-1] / max(power.sum(), np.finfo(float).tiny))
+            small = 0.01 * (resolved or 1e-12)
+            missed = np.abs(f - fine.to_nodal(u)).max() / np.abs(f).max()
+            ended = tail[int(0.9 * fine.lmax)] < small and missed < max(small, 1e-11)
             if ended or fine.lmax >= PROJECTION_LIMIT or (resolved is None and fine.lmax >= 4 * self.lmax):
                 break
             fine = self.refined(min(2 * fine.lmax, max(PROJECTION_LIMIT, self.lmax)))

@@ -25,7 +25,7 @@ class Circle(Space):
     """Trigonometric polynomials of degree ≤ ``lmax`` on at least 3·lmax + 2 equispaced angles.
 
     ``threads`` is accepted for symmetry with the sphere; transforms this short run on one thread.
-    Raises InputError if lmax < 1.
+    Raises InputError if lmax < 2.
     """
 
     dim = 2
@@ -37,8 +37,8 @@ class Circle(Space):
     )
 
     def __init__(self, lmax: int, *, backend: str = "auto", threads: int = 1, nodes: int | None = None) -> None:
-        if lmax < 1:
-            raise InputError(f"Circle: expected lmax >= 1, got {lmax}")
+        if lmax < 2:
+            raise InputError(f"Circle: expected lmax >= 2, got {lmax}")
         if backend not in ("auto", "fftw"):
             raise InputError(f"Circle: expected backend 'auto', got {backend!r} (shtns and ducc0 belong to the sphere)")
         self.lmax = lmax

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
-import shtns
 
 from .base import Modal, Real
+
+
+@contextmanager
+def _silent_stdout() -> Iterator[None]:
+    """Send what a C library prints to nowhere: SHTns greets on standard output when imported."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+            yield
+            ctypes.CDLL(None).fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+with _silent_stdout():
+    import shtns
 
 _NORM = shtns.sht_orthonormal | shtns.SHT_NO_CS_PHASE
 _GRID = shtns.sht_quick_init | shtns.SHT_THETA_CONTIGUOUS  # quick_init: no timing at start, so runs reproduce

@@ -45,7 +45,7 @@ class Sphere(Space):
     """Spherical harmonics of degree ≤ ``lmax`` on a (3/2)-dealiased Gauss grid.
 
     ``backend`` is "shtns" (fastest), "ducc0" (wheels everywhere) or "auto" (the first that is installed);
-    ``threads`` per transform. Raises InputError for lmax < 1 or a backend that is not there.
+    ``threads`` per transform. Raises InputError for lmax < 2 or a backend that is not there.
     """
 
     dim = 3
@@ -59,8 +59,8 @@ class Sphere(Space):
     def __init__(
         self, lmax: int, *, backend: str = "auto", threads: int = 1, grid: tuple[int, int] | None = None
     ) -> None:
-        if lmax < 1:
-            raise InputError(f"Sphere: expected lmax >= 1, got {lmax}")
+        if lmax < 2:
+            raise InputError(f"Sphere: expected lmax >= 2, got {lmax}")
         if grid is None:
             grid = (max(32, 2 * -(-3 * (lmax + 1) // 4) + 2), next_fast_len(3 * lmax + 2, real=True))
         self.lmax = lmax

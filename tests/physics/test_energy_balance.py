@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from physics_helpers import bounded, evolve, number, orders, space_of
+from physics_helpers import bounded, evolve, number, orders, space_of, uniform_state
+from scipy.interpolate import make_interp_spline
 
 from spherepde import exact
 from spherepde.attention import Softmax, Unnormalised
@@ -11,9 +12,11 @@ from spherepde.equation import ContinuityEquation
 from spherepde.heads import Head
 from spherepde.simulation import Simulation
 from spherepde.steppers import TABLEAUX
+from spherepde.store import RunFile
+from spherepde.summary import energy_balance
 
 BETA = 2.0
-COUNTS = (8, 16, 32)
+COUNTS = (16, 32, 64)
 ASYMMETRIC = np.array([[0.8, 0.3, -0.2], [-0.3, 0.9, 0.1], [0.2, 0.4, 0.5]])
 
 
@@ -60,4 +63,35 @@ def test_residual_falls_at_the_order_of_the_stepper(dim, model, tableau, V):
         end = evolve(extended, np.append(start, 0.0), time, steps, tableau)
         rise = extended.energy(end[:-1]) - extended.energy(start)
         residuals.append(abs(rise - end[-1].real) / abs(rise))
-    print(tableau, residuals,orders(residuals), rise)
+    name = f"energy balance {tableau} S{dim - 1} {model.name} V {V}"
+    print(f"TABLE {name}: " + ", ".join(f"{n} steps: {r:.1e}" for n, r in zip(COUNTS, residuals, strict=True)))
+    number(f"{name}: order of the residual", orders(residuals)[-1], TABLEAUX[tableau].order, atol=0.2)
+    bounded(f"{name}: residual over rise", residuals[-1], 1e-9 if tableau == "ark436" else 1e-6)
+
+
+@pytest.mark.parametrize("model", [Softmax, Unnormalised])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_recorded_energy_rises_by_the_recorded_dissipation(dim, model, tmp_path):
+    """V = B = I: through a whole run and its file. The energy stays between those of the uniform density and of a point."""
+    equation, _ = problem(dim, model, np.eye(dim))
+    rho0 = fisher_bingham([0.5, 0.4, -0.3][:dim], np.zeros((dim, dim)))
+    result = Simulation(equation, rho0, tmp_path / "run.h5", rtol=1e-10, progress=False).run(until=0.5)
+    with RunFile(result.path) as run:
+        t, energy, dissipation = (run.series[key] for key in ("t", "energy", "dissipation"))
+    assert np.all(np.diff(energy) > 0.0)
+    assert exact.energy_uniform(dim, BETA, scaled=True) < energy[0]
+    assert energy[-1] < exact.energy_dirac(BETA, scaled=True)
+    integral = make_interp_spline(t, dissipation, k=5).integrate(t[0], t[-1])
+    name = f"energy balance of a run, S{dim - 1} {model.name}"
+    number(f"{name}: rise * 1e3", 1e3 * (energy[-1] - energy[0]), 1e3 * float(integral), rtol=1e-9)
+    residual = np.abs(energy_balance(t, energy, dissipation)).max() / np.ptp(energy)
+    bounded(f"{name}: residual over rise, as the summary reports it", residual, 1e-7)
+
+
+def test_energy_of_the_uniform_density():
+    for dim in (2, 3):
+        equation, start = problem(dim, Softmax, np.eye(dim))
+        u = uniform_state(equation.space)
+        budget = equation.field.budget(u, equation.space.to_nodal(u))
+        number(f"energy S{dim - 1} uniform", budget.energy, exact.energy_uniform(dim, BETA, scaled=True), rtol=1e-13)
+        bounded(f"energy S{dim - 1} uniform: dissipation", abs(budget.dissipation), 1e-28)

@@ -11,7 +11,7 @@ from spherepde.filters import DAMPING_RATE
 from spherepde.heads import Head
 from spherepde.steppers import TABLEAUX
 
-TIME = 1.0
+TIME = {Softmax: 1.0, Unnormalised: 0.25}  # short enough to stay resolved, or stiff damping lowers the order
 COUNTS = (10, 20, 40)
 SHEAR = np.array([[0.8, 0.4, -0.2], [-0.3, 0.4, 0.1], [0.2, 0.5, -0.4]])
 
@@ -22,21 +22,18 @@ def problem(dim, model, diffusion, damping):
     return equation, space.project(fisher_bingham([0.3, 0.6, -0.2][:dim], np.zeros((dim, dim))))
 
 
-@pytest.mark.parametrize("damping", [0.0, DAMPING_RATE], ids=["undamped", "damped"])
-@pytest.mark.parametrize("diffusion", [0.0, 0.05])
+@pytest.mark.parametrize(("diffusion", "damping"), [(0.0, 0.0), (0.0, DAMPING_RATE), (0.05, DAMPING_RATE)])
 @pytest.mark.parametrize("tableau", TABLEAUX)
 @pytest.mark.parametrize("model", [Softmax, Unnormalised])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_order(dim, model, tableau, diffusion, damping):
-    if model is Unnormalised and damping == 0.0:
-        pytest.skip("softmax covers the undamped equation")
     equation, start = problem(dim, model, diffusion, damping)
-    reference = evolve(equation, start, TIME, 16 * COUNTS[-1])
+    reference = evolve(equation, start, TIME[model], 16 * COUNTS[-1])
     errors = []
     for steps in COUNTS:
-        difference = evolve(equation, start, TIME, steps, tableau) - reference
+        difference = evolve(equation, start, TIME[model], steps, tableau) - reference
         errors.append(np.sqrt(equation.space.inner(difference, difference) / equation.space.inner(reference, reference)))
     name = f"order {tableau} S{dim - 1} {model.name} kappa={diffusion:g} damping={damping:g}"
-    print(f"TABLE {name}: " + ", ".join(f"dt 1/{n}: {e:.1e}" for n, e in zip(COUNTS, errors, strict=True)))
+    print(f"TABLE {name}: " + ", ".join(f"{n} steps: {e:.1e}" for n, e in zip(COUNTS, errors, strict=True)))
     for found in orders(errors):
         number(name, found, TABLEAUX[tableau].order, atol=0.1)
