@@ -6,7 +6,6 @@ r"""The transformer continuity equation as an ordinary differential equation for
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from .attention import Attention
 from .errors import InputError
 from .filters import DAMPING_RATE, spectral_damping
+from .heads import NUMBER
 from .spaces import Space
 
 Modal = NDArray[np.complex128]
@@ -40,7 +40,7 @@ class ContinuityEquation:
                 f"equation: space has dim {space.dim}, heads act on dim {attention.dim}; expected the same"
             )
         for name, rate in (("diffusion", diffusion), ("damping", damping)):
-            if not (isinstance(rate, Real) and np.isfinite(rate) and rate >= 0.0):
+            if not (isinstance(rate, NUMBER) and np.isfinite(rate) and rate >= 0.0):
                 raise InputError(f"equation: expected {name} >= 0, got {rate!r}")
         self.space = space
         self.attention = attention

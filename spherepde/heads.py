@@ -8,7 +8,6 @@ A head scores two tokens by :math:`\beta\langle Qx,Ky\rangle=\beta\langle x,By\r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from scipy.linalg import schur
 from .errors import InputError
 
 Array = NDArray[np.float64]
+
+NUMBER = (int, float, np.integer, np.floating)
 
 ORTHOGONALITY_TOLERANCE = 1e-12
 
@@ -83,7 +84,7 @@ class Head:
         self.B = _matrix("B", np.eye(dim) if B is None else B)
         if self.B.shape != (dim, dim):
             raise InputError(f"head matrix B: expected shape {(dim, dim)} to fit V, got {self.B.shape}")
-        if not (isinstance(beta, Real) and np.isfinite(beta) and beta > 0):
+        if not (isinstance(beta, NUMBER) and np.isfinite(beta) and beta > 0):
             raise InputError(f"head: expected an inverse temperature beta > 0, got {beta!r}")
         self.beta = float(beta)
 

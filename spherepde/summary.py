@@ -132,7 +132,8 @@ def _energy_lines(run: RunFile, head: Head) -> list[str]:
     residual = np.abs(energy_balance(t, energy, series["dissipation"])).max() / np.ptp(energy)
     how = "rising at every step" if rises else "NOT monotone"
     return [
-        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {how}, balance with its dissipation to {residual:.1e} of the rise"
+        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {how}, "
+        f"balance with its dissipation to {residual:.1e} of the rise"
     ]
 
 

@@ -94,19 +94,18 @@ def draw_zoom(ax: Axes, record: Record) -> None:
 @styled
 def circle_figure(record: Record) -> Figure:
     """Resolved densities over the angle and around the circle; below them the unresolved ones."""
-    unresolved = not all(map(record.resolved, record.shown))
-    figure = new_figure(record, 9.6, 6.2 if unresolved else 3.8)
-    grid = figure.add_gridspec(1 + unresolved, 2, width_ratios=[1.8, 1.0])
-    axes = [figure.add_subplot(grid[row, 0]) for row in range(1 + unresolved)]
-    draw_curves(axes[0], record, True)
+    kinds = sorted(set(map(record.resolved, record.shown)), reverse=True)
+    figure = new_figure(record, 9.6, 1.4 + 2.4 * len(kinds))
+    grid = figure.add_gridspec(len(kinds), 2, width_ratios=[1.8, 1.0])
+    axes = [figure.add_subplot(grid[row, 0]) for row in range(len(kinds))]
+    for ax, resolved in zip(axes, kinds, strict=True):
+        draw_curves(ax, record, resolved)
+        ax.legend(loc="best")
     ring = figure.add_subplot(grid[0, 1], projection="polar")
     assert isinstance(ring, PolarAxes)
     draw_ring(ring, record)
     ring.set_title(r"around the circle, height $\propto\rho^{1/2}$", fontsize=8.0, pad=8.0)
-    if unresolved:
-        draw_curves(axes[1], record, False)
+    if len(kinds) == 2:
         draw_zoom(figure.add_subplot(grid[1, 1]), record)
-    for ax in axes:
-        ax.legend(loc="best")
     axes[-1].set_xlabel(r"angle $\theta$ (radians)")
     return figure

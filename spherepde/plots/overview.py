@@ -33,7 +33,7 @@ def overview_figure(record: Record) -> Figure:
     else:
         grid = above.add_gridspec(1, 2, width_ratios=[2.6, 1.0])
         curves = above.add_subplot(grid[0])
-        draw_curves(curves, record, True)
+        draw_curves(curves, record, any(map(record.resolved, record.shown)))
         curves.set_xlabel(r"angle $\theta$ (radians)")
         curves.legend(loc="best")
         ring = above.add_subplot(grid[1], projection="polar")

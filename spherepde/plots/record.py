@@ -122,7 +122,7 @@ class Record:
 
     @cached_property
     def shown(self) -> list[int]:
-        """Snapshots to show: the first, the last, and evenly spread ones, mostly before the field horizon."""
+        """Snapshots to show: the first, the last, and others evenly spread over the resolved time and the rest."""
         times = self.run.times
         resolved = int(np.searchsorted(times, np.inf if self.field_horizon is None else self.field_horizon))
         if 0 < resolved < len(times):

@@ -53,8 +53,6 @@ COMPONENTS = ("#0072B2", "#E69F00", "#009E73")
 """Colours of the coordinate axes 1, 2, 3 (Okabe and Ito's, told apart by every eye)."""
 INK, GUIDE, THEORY, WARNING = "0.15", "0.45", "#7A3E9D", "#C1272D"
 TIME_LABEL = "time $t$ (dimensionless)"
-
-
 LETTERS_PER_INCH = 12.0
 """Of a title."""
 FEW = 3
