@@ -18,7 +18,7 @@ PARAMETERS = {
     "beta": 100.0,
     "linear": [0.0, 0.8, 0.0],
     "quadratic": [[0.0, 0.0, 0.25], [0.0, 0.0, 0.0], [0.25, 0.0, 0.0]],
-    "lmax": 255,
+    "lmax": 223,
     "companion_lmax": 191,
     "backend": "auto",
     "threads": 1,

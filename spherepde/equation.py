@@ -64,7 +64,7 @@ class ContinuityEquation:
 
     def norm(self, u: Modal) -> float:
         r"""Size of a state for step control, :math:`(\sum_l|u_l|^2/(1+l)^4)^{1/2}`: it weighs what attention sees."""
-        return float(np.sqrt(self._norm_weight @ (u.real**2 + u.imag**2)))
+        return float(np.sqrt(np.sum(self._norm_weight * (u.real**2 + u.imag**2))))
 
     def largest_step(self, speed: float) -> float:
         """Courant limit on the time step for a largest speed |v|: the explicit stages must follow degree ``lmax``."""

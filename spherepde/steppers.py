@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from .errors import InputError, NumericalError
@@ -125,6 +126,18 @@ def tableau_named(name: str) -> Tableau:
 Step = Callable[[Array, float], tuple[Array, Array | None]]
 
 
+@njit(cache=True)
+def _combine(u: Array, dt: float, weights: Array, terms: Array) -> Array:  # pragma: no cover - compiled
+    """u + dt Σ_k weights_k terms_k, without a threaded library whose sums would depend on the machine's load."""
+    total = u.copy()
+    for k in range(len(weights)):
+        factor = dt * weights[k]
+        if factor != 0.0:
+            for i in range(total.size):
+                total[i] += factor * terms[k, i]
+    return total
+
+
 def imex_step(equation: ImplicitExplicitODE, tableau: Tableau) -> Step:
     """Return step(u, dt) → (u at the next time, embedded error estimate or None).
 
@@ -138,7 +151,7 @@ def imex_step(equation: ImplicitExplicitODE, tableau: Tableau) -> Step:
     def step(u: Array, dt: float) -> tuple[Array, Array | None]:
         terms = np.zeros((2 * stages, u.size), dtype=u.dtype)
         for i in range(stages):
-            stage = u if i == 0 else u + dt * (coefficients[i] @ terms)
+            stage = u if i == 0 else _combine(u, dt, coefficients[i], terms)
             if tableau.implicit[i, i] != 0.0:
                 stage = equation.implicit_inverse(stage, dt * tableau.implicit[i, i])
             if i <= last:
@@ -146,9 +159,9 @@ def imex_step(equation: ImplicitExplicitODE, tableau: Tableau) -> Step:
             terms[stages + i] = equation.implicit_terms(stage)
         error = None
         if tableau.error_weights is not None:
-            error = dt * (np.tile(tableau.error_weights, 2) @ terms)
+            error = _combine(np.zeros_like(u), dt, np.tile(tableau.error_weights, 2), terms)
             error = equation.implicit_inverse(error, dt * tableau.implicit[-1, -1])  # b̂ alone is not L-stable
-        return u + dt * (weights @ terms), error
+        return _combine(u, dt, weights, terms), error
 
     return step
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from spherepde import Circle, ContinuityEquation, Head, Hardmax, Softmax, Sphere, Unnormalised, fisher_bingham
+from spherepde import Circle, ContinuityEquation, Hardmax, Head, Softmax, Sphere, Unnormalised, fisher_bingham
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
 from spherepde.tokens import sample_tokens, token_velocity

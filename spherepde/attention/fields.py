@@ -13,10 +13,13 @@ from ..errors import InputError
 from ..heads import Head
 from ..spaces import Circle, Space, Sphere
 from .moments import KernelMoments
-from .pointwise import circle_velocity, sphere_velocity
+from .pointwise import PARTITION_FLOOR, circle_velocity, sphere_velocity
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
+
+
+TINY = 1e-300
 
 
 class Budget(NamedTuple):
@@ -28,7 +31,7 @@ class Budget(NamedTuple):
 
 
 def _largest_length(field: Real) -> float:
-    return float(np.sqrt(np.einsum("i...,i...->...", field, field).max()))
+    return float(np.sqrt(np.max(sum(component * component for component in field))))
 
 
 class VelocityField(ABC):
@@ -98,7 +101,8 @@ class KernelField(VelocityField):
     def _push(self, part: KernelMoments, matrix: Real, normalise: bool, weighted: bool, add: bool, out: Real) -> None:
         arrays = (part.partition, part.first, self._density, out)
         partition, first, density, target = (a.swapaxes(-1, -2) for a in arrays) if self.space.dim == 3 else arrays
-        self._kernel(*self._trigonometry, matrix, partition, first, normalise, density, weighted, add, target)
+        floor = max(PARTITION_FLOOR * float(partition.max()), TINY)
+        self._kernel(*self._trigonometry, matrix, partition, first, floor, normalise, density, weighted, add, target)
 
     def flux(self, u: Modal) -> Real:
         """Tangential components of ρ v at the nodes."""

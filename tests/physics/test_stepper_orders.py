@@ -32,7 +32,9 @@ def test_order(dim, model, tableau, diffusion, damping):
     errors = []
     for steps in COUNTS:
         difference = evolve(equation, start, TIME[model], steps, tableau) - reference
-        errors.append(np.sqrt(equation.space.inner(difference, difference) / equation.space.inner(reference, reference)))
+        errors.append(
+            np.sqrt(equation.space.inner(difference, difference) / equation.space.inner(reference, reference))
+        )
     name = f"order {tableau} S{dim - 1} {model.name} kappa={diffusion:g} damping={damping:g}"
     print(f"TABLE {name}: " + ", ".join(f"{n} steps: {e:.1e}" for n, e in zip(COUNTS, errors, strict=True)))
     for found in orders(errors):
