@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from .store import RunFile
 Real = NDArray[np.float64]
 
 RATE_TOLERANCE = 0.15
-"""A measured rate this close to the asymptotic one, over the window [½ log β, log β], counts as the predicted one."""
+"""Measured rates this close to the asymptotic one, on [½ log β, log β] and on the last quarter, count as predicted."""
 
 
 def head_of(config: dict[str, Any]) -> Head | None:
@@ -83,7 +84,9 @@ def describe(run: RunFile) -> str:
         lines["distance to E"] = f"{series['distance_to_E'][0]:.6f} → {series['distance_to_E'][-1]:.6f} (geodesic, W₂)"
     if not attributes["kernel_bandwidth"]:
         lines["space"] = lines["space"].split(", kernel bandwidth")[0]
-    lines["made by"] = f"{attributes['command']} · commit {attributes['commit'][:12]} · {attributes['created']}"
+    lines["made by"] = (
+        f"{shorten(attributes['command'], 80, placeholder=' …')} · commit {attributes['commit'][:12]} · {attributes['created']}"
+    )
     if attributes.get("warnings"):
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
@@ -160,15 +163,13 @@ def verdict(run: RunFile) -> str:
     early, late = (0.5 * end, end), (0.75 * trusted, trusted)
     if min(np.count_nonzero((t >= a) & (t <= b)) for a, b in (early, late)) < 5:
         return "\n".join([*lines, "verdict: none, the run is too short to measure a rate"])
-    seen = measured_rate(t, distance, early)
+    rates = [measured_rate(t, distance, window) for window in (early, late)]
+    shown = ", ".join(f"{seen:.4f} on [{a:.1f}, {b:.1f}]" for seen, (a, b) in zip(rates, (early, late), strict=True))
+    lines.append(f"rate of decay  predicted {rate:.4f} (β = ∞, t → ∞), measured {shown}")
+    off = max(abs(seen / rate - 1.0) for seen in rates)
     closer = float(distance[0] / distance[int(np.argmin(np.abs(t - trusted)))])
-    lines.append(
-        f"rate of decay  predicted {rate:.4f} (β = ∞, t → ∞), measured {seen:.4f} on [{early[0]:.1f}, {early[1]:.1f}], "
-        f"{measured_rate(t, distance, late):.4f} on [{late[0]:.1f}, {late[1]:.1f}]"
-    )
-    off = abs(seen / rate - 1.0)
     found = "CONCENTRATION on E" if off < RATE_TOLERANCE else "NOT the predicted concentration on E"
     lines.append(
-        f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rate within {off:.1%} of the prediction"
+        f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rates within {off:.1%} of the prediction"
     )
     return "\n".join(lines)

@@ -2,8 +2,8 @@ r"""The fused pointwise part of attention: moments of the kernel at the nodes �
 
 At a node x with tangent frame (e_1, …) the first moment is given by its components
 ``first[0]`` = ⟨N, x⟩ and ``first[1:]`` = ⟨N, e_i⟩. One pass over the grid forms the mean token
-:math:`m=N/\max(Z,\,\varepsilon\max Z,\,|N|)`, which floors the partition function and keeps |m| ≤ 1 at once, applies the
-value matrix and projects on the tangent plane. The inner loops are free of branches, so that they vectorise.
+:math:`m=N/\max(Z,\,\varepsilon\max Z,\,|N|)`, which floors the partition function and keeps |m| ≤ 1 at once, applies
+the value matrix and projects on the tangent plane. The inner loops are free of branches, so that they vectorise.
 """
 
 from __future__ import annotations

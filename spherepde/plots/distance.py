@@ -11,17 +11,7 @@ from matplotlib.figure import Figure
 from ..summary import measured_rate
 from .marks import Mark, draw_marks, horizons
 from .record import Real, Record
-from .style import (
-    COMPONENTS,
-    GUIDE,
-    INK,
-    THEORY,
-    draw_trusted,
-    log_limits,
-    new_figure,
-    styled,
-    time_axis,
-)
+from .style import COMPONENTS, GUIDE, INK, THEORY, draw_trusted, log_limits, new_figure, styled, time_axis
 
 GEODESIC, CHORDAL = COMPONENTS[0], COMPONENTS[2]
 VISIBLE = 1.05
@@ -109,7 +99,7 @@ def _draw_bars(ax: Axes, record: Record) -> None:
     known = [bar for bar in bars.values() if bar is not None]
     for bar, colour in zip(known, (GEODESIC, CHORDAL), strict=False):
         draw_trusted(ax, record.t, bar, None, color=colour)
-    if not (known and log_limits(ax, *known, decades=9.0)):
+    if not (known and log_limits(ax, *known, decades=6.0)):
         ax.text(0.5, 0.5, "no companion run: no error bar", transform=ax.transAxes, ha="center", va="center", color=INK)
         ax.set_yticks([])
     ax.set_ylabel("error bar")

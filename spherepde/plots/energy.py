@@ -31,10 +31,15 @@ def balance_residual(record: Record) -> Real:
     return np.asarray(gap / np.abs(energy).max(), dtype=np.float64)
 
 
-def _draw_energy(axes: list[Axes], record: Record) -> None:
+def draw_energy(ax: Axes, record: Record) -> None:
+    """The interaction energy, as stored: times exp(−β‖B‖)."""
+    draw_trusted(ax, record.t, record.series["energy"], record.velocity_horizon, color=COMPONENTS[0])
+    ax.set_ylabel(rf"energy  $\mathcal{{E}}\,{SCALE}$")
+
+
+def _draw_budget(axes: list[Axes], record: Record) -> None:
     energy, rate, residual = axes
-    draw_trusted(energy, record.t, record.series["energy"], record.velocity_horizon, color=COMPONENTS[0])
-    energy.set_ylabel(rf"energy  $\mathcal{{E}}\,{SCALE}$")
+    draw_energy(energy, record)
     draw_trusted(rate, record.t, record.series["dissipation"], record.velocity_horizon, color=COMPONENTS[2])
     rate.axhline(0.0, color=INK, linewidth=0.7)
     rate.set_ylabel(rf"by transport  $\dot{{\mathcal{{E}}}}\,{SCALE}$")
@@ -70,7 +75,7 @@ def energy_figure(record: Record) -> Figure:
     if "energy" in record.series:
         figure = new_figure(record, 6.6, 6.4)
         axes = list(figure.subplots(3, 1))
-        _draw_energy(axes, record)
+        _draw_budget(axes, record)
     else:
         figure = new_figure(record, 6.6, 4.8)
         axes = list(figure.subplots(2, 1))

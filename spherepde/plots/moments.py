@@ -44,7 +44,7 @@ def draw_bars(ax: Axes, record: Record) -> None:
             largest = bar.reshape(len(bar), -1).max(axis=1)
             draw_trusted(ax, record.t, largest, None, color=INK, linestyle=look, label=f"{words}, largest entry")
             drawn.append(largest)
-    if drawn and log_limits(ax, *drawn, decades=9.0):
+    if drawn and log_limits(ax, *drawn, decades=6.0):
         ax.legend(loc="lower right")
     elif not drawn:
         words = "no companion run: the moments carry no error bar"

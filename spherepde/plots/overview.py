@@ -8,6 +8,7 @@ from matplotlib.projections.polar import PolarAxes
 
 from .circle import draw_curves, draw_ring
 from .distance import draw_distance
+from .energy import draw_energy
 from .maps import add_colour_bar, colour_scale, density_rasters, draw_map
 from .marks import draw_marks, horizons
 from .moments import draw_mean, draw_second_moment
@@ -19,7 +20,7 @@ MAPS = 4
 
 @styled
 def overview_figure(record: Record) -> Figure:
-    """Density above; distance to E (the mean, if there is none) and second moments below."""
+    """Density above; below the distance to E (or energy, or mean, whichever there is) and the second moment."""
     figure = new_figure(record, 10.0, 6.2)
     ratios = [1.0, 2.3] if record.dim == 3 else [1.3, 1.6]
     above, below = figure.subfigures(2, 1, height_ratios=ratios, squeeze=False).ravel()
@@ -50,7 +51,10 @@ def overview_figure(record: Record) -> Figure:
 def _draw_left(ax: Axes, record: Record) -> None:
     if record.has_distance:
         draw_distance(ax, record)
+        return
+    if "energy" in record.series:
+        draw_energy(ax, record)
     else:
         draw_mean(ax, record)
-        time_axis(ax, record)
-        draw_marks(ax, horizons(record), label=True)
+    time_axis(ax, record)
+    draw_marks(ax, horizons(record), label=True)

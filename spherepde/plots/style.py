@@ -126,7 +126,9 @@ def log_limits(ax: Axes, *values: Real, decades: float = 18.0) -> bool:
 
 
 def number(value: float) -> str:
-    """A number to three digits, as mathematical text."""
+    """A number to three digits (more where that is shorter), as mathematical text."""
+    if 1e3 <= abs(value) < 1e5:
+        return f"{value:.0f}"
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     return mantissa if not exponent else rf"{mantissa}\times10^{{{int(exponent)}}}"
 
