@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import make_interp_spline
 
 from .heads import DominantEigenspace, Head, concentration_rate
 from .store import RunFile
@@ -25,26 +25,36 @@ def head_of(config: dict[str, Any]) -> Head | None:
     return None if "head" in model else Head(model["V"], model["B"], beta=model.get("beta", 1.0))
 
 
+def _unbroken(words: str) -> str:
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _matrix(values: Any) -> str:
-    matrix = np.atleast_2d(np.asarray(values, dtype=float))
-    if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.diag(np.diag(matrix))):
-        diagonal = np.diag(matrix)
-        return "I" if np.all(diagonal == 1.0) else "diag(" + ", ".join(f"{x:g}" for x in diagonal) + ")"
-    return "[" + "; ".join(" ".join(f"{x:g}" for x in row) for row in matrix) + "]"
+    matrix = np.asarray(values, dtype=float)
+    if np.array_equal(matrix, np.eye(len(matrix))):
+        return "I"
+    if np.array_equal(matrix, np.diag(np.diag(matrix))):
+        return "diag(" + ", ".join(f"{x:.4g}" for x in np.diag(matrix)) + ")"
+    return "[" + "; ".join(" ".join(f"{x:.3g}" for x in row) for row in matrix) + "]"
 
 
-def _model_line(model: dict[str, Any]) -> str:
+def model_in_words(model: dict[str, Any]) -> str:
+    """The [model] table in a line; no-break spaces hold a matrix and its name together where lines are broken."""
     heads = model.get("head", [model])
     parts = [
         ", ".join(
-            [f"V = {_matrix(h['V'])}", f"B = {_matrix(h['B'])}"] + ([f"β = {h['beta']:g}"] if "beta" in h else [])
+            [_unbroken(f"{name} = {_matrix(head[name])}") for name in "VB"]
+            + ([_unbroken(f"β = {head['beta']:g}")] if "beta" in head else [])
         )
-        for h in heads
+        for head in heads
     ]
-    text = f"{model['attention']} on S{'¹²'[model['dim'] - 2]}, " + f" {model.get('combine', '')} ".join(
-        f"({p})" for p in parts
-    )
-    return text + (f", diffusion {model['diffusion']:g}" if model.get("diffusion") else "")
+    name = f"{model['attention']} attention on S{'¹²'[model['dim'] - 2]}"
+    words = f"{name}, {parts[0]}"
+    if len(parts) > 1:
+        words = f"{name}, {model['combine']} of {len(parts)} heads: " + "; ".join(f"({part})" for part in parts)
+    if model.get("diffusion"):
+        words += f", diffusion {model['diffusion']:g}"
+    return words.replace("-", "−")
 
 
 def _until(horizon: float | None) -> str:
@@ -62,7 +72,7 @@ def describe(run: RunFile) -> str:
     companion = f"companion lmax {space['companion_lmax']}" if space["companion_lmax"] else "no companion"
     lines = {
         "status": f"{attributes['status']}: {attributes['reason']}",
-        "model": _model_line(config["model"]),
+        "model": model_in_words(config["model"]).replace("\N{NO-BREAK SPACE}", " "),
         "initial": f"{config['initial']['family']} {initial}".strip(),
         "space": f"lmax {space['lmax']}, {companion}, grid {grid}, {attributes['backend']}, "
         f"{attributes['threads']} thread(s), kernel bandwidth L_K = {attributes['kernel_bandwidth']}",
@@ -99,9 +109,18 @@ def measured_rate(t: Real, distance: Real, window: tuple[float, float]) -> float
     return -float(np.polyfit(t[inside], np.log(distance[inside]), 1)[0])
 
 
+def transported(t: Real, rate: Real) -> Real:
+    """∫₀ᵗ rate by the antiderivative of an interpolating spline of degree 5 (less where there are fewer points)."""
+    degree = min(5, (len(t) - 2) // 2 * 2 + 1)
+    if degree < 1:
+        return np.zeros(len(t))
+    integral = make_interp_spline(t, rate, degree).antiderivative()
+    return np.asarray(integral(t) - integral(t[0]), dtype=np.float64)
+
+
 def energy_balance(t: Real, energy: Real, dissipation: Real) -> Real:
-    """Residual E(t) − E(0) − ∫₀ᵗ dissipation at each recorded time, the integral taken of a cubic spline."""
-    return energy - energy[0] - CubicSpline(t, dissipation).antiderivative()(t)
+    """Residual E(t) − E(0) − ∫₀ᵗ dissipation at each recorded time."""
+    return energy - energy[0] - transported(t, dissipation)
 
 
 def _horizon(series: Mapping[str, Real], name: str) -> float:
@@ -152,8 +171,13 @@ def verdict(run: RunFile) -> str:
     attention = run.config["model"]["attention"]
     lines = _energy_lines(run, head)
     target, rate = DominantEigenspace(head.A), concentration_rate(head)
-    if attention == "unnormalised" or rate is None:
-        why = "it is about softmax" if attention == "unnormalised" else "here VBᵀ is not symmetric, or E is everything"
+    silent = {
+        "it is about softmax": attention == "unnormalised",
+        "it has no diffusion": bool(run.config["model"].get("diffusion")),
+        "here VBᵀ is not symmetric, or E is everything": rate is None,
+    }
+    if rate is None or any(silent.values()):
+        why = next(reason for reason, applies in silent.items() if applies)
         return "\n".join([*lines, f"verdict: the low-temperature theory makes no prediction for this run ({why})"])
     t, distance = series["t"], series["distance_to_E"]
     trusted = min(float(t[-1]), _horizon(series, "velocity"))

@@ -55,7 +55,7 @@ def test_run_info_plot_resume(cli):
     assert status == 0 and "done" in out
     status, out, _ = cli("info", "run.h5")
     assert status == 0
-    assert "softmax on S¹" in out and "lmax 47, companion lmax 31" in out and "distance to E" in out
+    assert "softmax attention on S¹" in out and "lmax 47, companion lmax 31" in out and "distance to E" in out
     status, out, _ = cli("plot", "run.h5", "--out", "figures")
     assert status == 0
     figures = out.split()

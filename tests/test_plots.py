@@ -27,13 +27,13 @@ from spherepde import (
 from spherepde.plots import FIGURES, Record, figures, maps, plot_run
 from spherepde.plots.circle import circle_figure, draw_curves
 from spherepde.plots.distance import distance_figure, upper_bound
-from spherepde.plots.energy import balance_residual, energy_figure, transported
+from spherepde.plots.energy import balance_residual, energy_figure
 from spherepde.plots.maps import density_rasters, map_frame, maps_figure, pixel_directions
 from spherepde.plots.moments import moments_figure
 from spherepde.plots.overview import overview_figure
 from spherepde.plots.spectrum import degree_amplitudes, spectrum_figure
 from spherepde.plots.style import TIME_LABEL, new_figure, number, save, styled, time_colours
-from spherepde.summary import measured_rate
+from spherepde.summary import measured_rate, transported
 
 RHO2 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
 RHO3 = fisher_bingham([0.2, 0.8, 0.1], np.zeros((3, 3)))

@@ -29,7 +29,7 @@ def run(path, attention, until, *, lmax=255, **options):
 def test_concentration_is_recognised(tmp_path):
     description, judgement = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.2]), beta=200.0)), 6.0)
     assert "verdict: CONCENTRATION on E" in judgement and "predicted 0.4000" in judgement
-    assert "softmax on S¹" in description and "error bar of the second moment" in description
+    assert "softmax attention on S¹" in description and "error bar of the second moment" in description
     assert len(description.splitlines()) < 20 and max(map(len, description.splitlines())) < 180
 
 

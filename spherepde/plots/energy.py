@@ -5,29 +5,19 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.interpolate import make_interp_spline
 
+from ..summary import energy_balance
 from .marks import draw_marks, horizons
 from .record import Real, Record
 from .style import COMPONENTS, INK, WARNING, draw_trusted, log_limits, new_figure, styled, time_axis
 
 SCALE = r"e^{-\beta\|B\|}"
-SPLINE_DEGREE = 5
-
-
-def transported(t: Real, rate: Real) -> Real:
-    """∫₀ᵗ rate by the antiderivative of an interpolating spline of degree 5 (less where there are fewer points)."""
-    degree = min(SPLINE_DEGREE, (len(t) - 2) // 2 * 2 + 1)
-    if degree < 1:
-        return np.zeros(len(t))
-    integral = make_interp_spline(t, rate, degree).antiderivative()
-    return np.asarray(integral(t) - integral(t[0]), dtype=np.float64)
 
 
 def balance_residual(record: Record) -> Real:
     """|E(t) − E(0) − ∫₀ᵗ Ė| relative to the largest |E|."""
     energy = record.series["energy"]
-    gap = np.abs(energy - energy[0] - transported(record.t, record.series["dissipation"]))
+    gap = np.abs(energy_balance(record.t, energy, record.series["dissipation"]))
     return np.asarray(gap / np.abs(energy).max(), dtype=np.float64)
 
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..heads import DominantEigenspace, concentration_rate
 from ..spaces import Space, space_for
 from ..store import RunFile
-from ..summary import head_of
+from ..summary import head_of, model_in_words
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -27,19 +27,6 @@ SHOWN = 6
 """Snapshots shown, at most."""
 RESOLVED_SHARE = 4
 """How many of them lie before the field horizon, if the run goes beyond it."""
-
-
-def _unbroken(words: str) -> str:
-    return words.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _matrix(values: Any) -> str:
-    matrix = np.asarray(values, dtype=float)
-    if np.array_equal(matrix, np.eye(len(matrix))):
-        return "I"
-    if np.array_equal(matrix, np.diag(np.diag(matrix))):
-        return _unbroken("diag(" + ", ".join(f"{x:.4g}" for x in np.diag(matrix)) + ")")
-    return _unbroken("[" + "; ".join(" ".join(f"{x:.3g}" for x in row) for row in matrix) + "]")
 
 
 class Record:
@@ -80,23 +67,7 @@ class Record:
     @property
     def title(self) -> str:
         """The model; matrices and "V = …" hold together where lines are broken."""
-        heads = self.model.get("head", [self.model])
-        parts = [
-            ", ".join(
-                [_unbroken(f"{name} = {_matrix(head[name])}") for name in "VB"]
-                + ([_unbroken(f"β = {head['beta']:g}")] if "beta" in head else [])
-            )
-            for head in heads
-        ]
-        name = f"{self.model['attention']} attention on S{'¹²'[self.dim - 2]}"
-        words = f"{name}, {parts[0]}"
-        if len(parts) > 1:
-            words = f"{name}, {self.model['combine']} of {len(parts)} heads: " + "; ".join(
-                f"({part})" for part in parts
-            )
-        if self.model.get("diffusion"):
-            words += f", diffusion {self.model['diffusion']:g}"
-        return words.replace("-", "−")
+        return model_in_words(self.model)
 
     @property
     def subtitle(self) -> str:
