@@ -94,9 +94,8 @@ def describe(run: RunFile) -> str:
         lines["distance to E"] = f"{series['distance_to_E'][0]:.6f} → {series['distance_to_E'][-1]:.6f} (geodesic, W₂)"
     if not attributes["kernel_bandwidth"]:
         lines["space"] = lines["space"].split(", kernel bandwidth")[0]
-    lines["made by"] = (
-        f"{shorten(attributes['command'], 80, placeholder=' …')} · commit {attributes['commit'][:12]} · {attributes['created']}"
-    )
+    command = shorten(attributes["command"], 80, placeholder=" …")
+    lines["made by"] = f"{command} · commit {attributes['commit'][:12]} · {attributes['created']}"
     if attributes.get("warnings"):
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
