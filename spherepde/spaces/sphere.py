@@ -14,7 +14,6 @@ from functools import cached_property
 import ducc0
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.fft import next_fast_len
 from scipy.spatial.transform import Rotation
 
 from ..errors import InputError
@@ -41,6 +40,18 @@ def _choose(backend: str) -> type[SphereTransforms]:
     return ShtnsTransforms
 
 
+def _dealiased_grid(lmax: int) -> tuple[int, int]:
+    """Latitudes and longitudes that integrate products of three harmonics, in sizes at which SHTns is fast.
+
+    Latitudes: an odd multiple of 8, whole vectors that do not fall on the same cache lines. Longitudes: 2^k times
+    1, 3, 5 or 9 (measured: 640 and 768 take less time than 648 or 672).
+    """
+    latitudes = 8 * (-(-3 * (lmax + 1) // 16) | 1)
+    needed = 3 * lmax + 2
+    longitudes = min(m << max(3, (-(-needed // m) - 1).bit_length()) for m in (1, 3, 5, 9))
+    return max(40, latitudes), longitudes
+
+
 class Sphere(Space):
     """Spherical harmonics of degree ≤ ``lmax`` on a (3/2)-dealiased Gauss grid.
 
@@ -61,8 +72,7 @@ class Sphere(Space):
     ) -> None:
         if lmax < 2:
             raise InputError(f"Sphere: expected lmax >= 2, got {lmax}")
-        if grid is None:
-            grid = (max(32, 2 * -(-3 * (lmax + 1) // 4) + 2), next_fast_len(3 * lmax + 2, real=True))
+        grid = grid or _dealiased_grid(lmax)
         self.lmax = lmax
         self.threads = threads
         self.shape = grid
