@@ -1,7 +1,7 @@
 """Softmax attention on the sphere at low temperature: the density concentrates on the dominant eigenspace of VBᵀ.
 
 The main experiment: V = diag(1, 0.4, −0.3), B = I, β = 100, up to t = 2 log β. Prints how far ρ_t is from the
-limit measure Π♯ρ₀, with two-sided bounds and error bars. About a minute.
+limit measure Π♯ρ₀, with two-sided bounds and error bars. About half a minute.
 
     python solvers/sphere_softmax.py --out data/sphere_softmax.h5 --figures data/sphere_softmax
     python solvers/sphere_softmax.py --lmax 127 --companion-lmax 95 --beta 20
@@ -18,8 +18,8 @@ PARAMETERS = {
     "beta": 100.0,
     "linear": [0.0, 0.8, 0.0],
     "quadratic": [[0.0, 0.0, 0.25], [0.0, 0.0, 0.0], [0.25, 0.0, 0.0]],
-    "lmax": 223,
-    "companion_lmax": 191,
+    "lmax": 191,
+    "companion_lmax": 127,
     "backend": "auto",
     "threads": 1,
     "until": None,  # 2 log β

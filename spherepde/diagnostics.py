@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .equation import ContinuityEquation
+from .filters import spectral_tail
 from .heads import DominantEigenspace
 from .kernels import zonal_multipliers
 from .spaces import Space
@@ -15,12 +16,6 @@ from .store import SeriesSpec
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
-
-
-def spectral_tail(space: Space, u: Modal) -> float:
-    """Fraction of the L² norm held by the upper third of the degrees: near 1e-16 when resolved, near 1 when not."""
-    power = space.parseval * (u.real**2 + u.imag**2)
-    return float(np.sqrt(power[space.degree > 2 * space.lmax // 3].sum() / power.sum()))
 
 
 def distance_functional(space: Space, target: DominantEigenspace, *, chordal: bool) -> Modal:

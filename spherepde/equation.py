@@ -13,22 +13,18 @@ from numpy.typing import NDArray
 
 from .attention import Attention
 from .errors import InputError
-from .filters import DAMPING_RATE, spectral_damping
+from .filters import DAMPING_RATE, damping_strength, spectral_damping, spectral_tail
 from .heads import NUMBER
 from .spaces import Space
 
 Modal = NDArray[np.complex128]
 
 
-COURANT_NUMBER = 3.8
-"""Largest dt·max|v|·lmax. The explicit part of ARK4(3)6L[2]SA is stable on the imaginary axis up to 4.0; beyond, it
-amplifies the spectral tail long before a weak norm notices."""
-
-
 class ContinuityEquation:
     """∂_t ρ + div(ρ v[ρ]) = κΔρ on a space, in the three methods an IMEX stepper asks for.
 
-    ``diffusion`` κ ≥ 0 is physical; ``damping`` is the rate σ_L at the top degree (per unit time, 0 for none).
+    ``diffusion`` κ ≥ 0 is physical; ``damping`` is the rate σ_L at the top degree, in units of the field's
+    ``speed_scale`` (0 for none). It sleeps until :meth:`adapt_damping` sees an unresolved state.
     Raises InputError if the dimensions of space and attention differ or a rate is negative.
     """
 
@@ -47,12 +43,19 @@ class ContinuityEquation:
         self.diffusion = float(diffusion)
         self.damping = float(damping)
         self.field = attention.on(space)
-        self._linear = diffusion * space.laplacian - spectral_damping(space, damping)
+        self._diffusion_rate = diffusion * space.laplacian
+        self._damping_rate = spectral_damping(space, damping * self.field.speed_scale)
+        self._linear = self._diffusion_rate
         self._norm_weight = space.parseval / (1.0 + space.degree) ** 4
 
     def explicit_terms(self, u: Modal) -> Modal:
         """Coefficients of −div(ρ v[ρ])."""
         return -self.space.divergence(self.field.flux(u), overwrite=True)
+
+    def adapt_damping(self, u: Modal) -> None:
+        """Set the strength of damping for steps from u on, none while u is resolved (:mod:`spherepde.filters`)."""
+        strength = damping_strength(spectral_tail(self.space, u))
+        self._linear = self._diffusion_rate - strength * self._damping_rate
 
     def implicit_terms(self, u: Modal) -> Modal:
         """Coefficients of κΔρ − σρ."""
@@ -65,10 +68,6 @@ class ContinuityEquation:
     def norm(self, u: Modal) -> float:
         r"""Size of a state for step control, :math:`(\sum_l|u_l|^2/(1+l)^4)^{1/2}`: it weighs what attention sees."""
         return float(np.sqrt(np.sum(self._norm_weight * (u.real**2 + u.imag**2))))
-
-    def largest_step(self, speed: float) -> float:
-        """Courant limit on the time step for a largest speed |v|: the explicit stages must follow degree ``lmax``."""
-        return COURANT_NUMBER / max(speed * self.space.lmax, 1e-300)
 
     def on(self, space: Space) -> ContinuityEquation:
         """The same equation on another space."""

@@ -77,7 +77,7 @@ def guard(t: float, values: Mapping[str, Real]) -> None:
     if lowest < -LARGEST_VIOLATION:
         raise NumericalError(
             f"resolution lost at t = {t:.6g}: the second moment has eigenvalue {lowest:.1e}, impossible for a density; "
-            "a larger lmax reaches further"
+            "a larger lmax (or a smaller fixed dt) reaches further"
         )
 
 

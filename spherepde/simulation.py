@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from threadpoolctl import threadpool_limits
 from .densities import Density
 from .diagnostics import Diagnostics
 from .equation import ContinuityEquation
+from .error_bars import ErrorBars
 from .errors import InputError, NumericalError
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
 from .steppers import (
-    Accepted,
     FixedStep,
     StepController,
     Tableau,
@@ -34,6 +35,9 @@ Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
 DEFAULT_RTOL = 1e-8
+COURANT_SAFETY = 0.95
+"""Adaptive steps stay below this fraction of the scheme's stability limit in dt·max|v|·lmax: beyond it, explicit stages
+amplify the spectral tail long before a weak norm notices."""
 STATUS_EXIT = {"done": 0, "stopped": 1, "interrupted": 130}
 
 
@@ -107,14 +111,14 @@ class Simulation:
         self.recorder = Recorder(path, model, density=save_density, velocity=save_velocity, overwrite=overwrite)
         self.diagnostics = Diagnostics(model)
         self.horizons = Horizons()
-        self._companion: Diagnostics | None = None
-        if companion_lmax:
-            self._companion = Diagnostics(model.on(model.space.refined(companion_lmax)))
         self.time = 0.0
-        self.state = self._project(model)
-        self.companion_state = self._project(self._companion.equation) if self._companion else None
+        self.state = self._project(model, "lmax")
+        self.error_bars: ErrorBars | None = None
+        if companion_lmax:
+            coarse = model.on(model.space.refined(companion_lmax))
+            state = self._project(coarse, "companion_lmax")
+            self.error_bars = ErrorBars.start(self.diagnostics, Diagnostics(coarse), self.tableau, state)
         self.controller = self._controller()
-        self.time_error = {name: np.zeros(spec.shape) for name, spec in self.diagnostics.observable_quantities.items()}
 
     # ---- setting up
 
@@ -134,8 +138,11 @@ class Simulation:
         if self.initial.dim != self.model.space.dim:
             raise InputError(f"initial density has dim {self.initial.dim}, the model has dim {self.model.space.dim}")
 
-    def _project(self, model: ContinuityEquation) -> Modal:
-        u = model.space.project(self.initial)
+    def _project(self, model: ContinuityEquation, key: str) -> Modal:
+        try:
+            u = model.space.project(self.initial)
+        except InputError as error:
+            raise InputError(str(error).replace("space.lmax", f"space.{key}")) from None
         return u / model.space.moments(u)[0]
 
     def _controller(self) -> StepController | FixedStep:
@@ -147,16 +154,23 @@ class Simulation:
             self.rtol, order, initial_step_size(self.model, self.model.norm, self.state, self.rtol, order)
         )
 
-    @property
+    @cached_property
     def warnings(self) -> list[str]:
         """Sentences about a run that will work less well than it could."""
         bandwidth, lmax = self.model.field.source_degree, self.model.space.lmax
+        found = []
         if bandwidth > lmax:
-            return [
+            found.append(
                 f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
                 "which sees a cut density"
-            ]
-        return []
+            )
+        if self.dt is not None:
+            stable = self._stable_step(float(self.diagnostics.measure(self.state)["max_speed"]))
+            if self.dt > stable:
+                found.append(
+                    f"time.dt = {self.dt:g} exceeds {stable:.2g}, where {self.tableau.name} is stable at lmax = {lmax}"
+                )
+        return found
 
     def to_config(self, until: float | None = None) -> dict[str, Any]:
         """The run as a configuration file would say it."""
@@ -193,49 +207,70 @@ class Simulation:
                 line.say(f"warning: {warning}")
             with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
                 status, reason, values = self._march(until, line, interrupt)
+                status, reason = self._conclude(status, reason)
         finally:
             line.close()
             self.recorder.close()
         return Result(status, reason, self.time, self.state, values, self.horizons, self.recorder.path)
 
     def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
-        status, reason = "done", f"reached t = {until:g}"
+        step = imex_step(self.model, self.tableau)
         last_checkpoint = time.monotonic()
-        values: dict[str, Real] = {}
+        values = self._values(self.diagnostics.measure(self.state), 0.0, line)
+        self._prepare_step(values)
         try:
-            values = self._measure(None, line)
             if self.time == 0.0:
                 self.recorder.record(self.time, values, self.state)
                 self.recorder.save(self.time, self.state)
                 self._checkpoint()
             for target in self._save_times(until):
-                for accepted in self._steps(target):
-                    previous = self.time, self.state
+                for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
+                    measured = self.diagnostics.measure(accepted.state)
+                    guard(accepted.time, measured)
                     self.time, self.state = accepted.time, accepted.state
-                    try:
-                        values = self._measure(accepted, line)
-                        guard(self.time, values)
-                    except NumericalError:
-                        self.time, self.state = previous
-                        raise
+                    if self.error_bars is not None:
+                        self.error_bars = self.error_bars.after(accepted, measured)
+                    values = self._values(measured, accepted.step_size, line)
+                    self._prepare_step(values)
                     self.recorder.record(self.time, values, self.state)
                     line.update(self.time, accepted.step_size, values)
                     if self.time == target:
                         self.recorder.save(self.time, self.state)
-                    if interrupt.name or time.monotonic() - last_checkpoint > self.checkpoint_every:
+                    if interrupt.name:
+                        return "interrupted", f"interrupted by {interrupt.name} at t = {self.time:g}", values
+                    if time.monotonic() - last_checkpoint > self.checkpoint_every:
                         self._checkpoint()
                         last_checkpoint = time.monotonic()
-                    if interrupt.name:
-                        break
-                if interrupt.name:
-                    status, reason = "interrupted", f"interrupted by {interrupt.name} at t = {self.time:g}"
-                    break
-            else:
-                self._checkpoint()
         except (NumericalError, StorageError) as error:
-            status, reason = "stopped", str(error)
+            return "stopped", str(error), values
+        return "done", f"reached t = {until:g}", values
+
+    def _conclude(self, status: str, reason: str) -> tuple[str, str]:
+        """Leave a checkpoint of the last good state and the reason in the file; a full disk changes both."""
+        try:
+            self._checkpoint()
+        except StorageError as error:
+            status, reason = "stopped", str(error) if status == "done" else reason
         self.recorder.finish(status, reason, asdict(self.horizons))
-        return status, reason, values
+        return status, reason
+
+    def _values(self, measured: dict[str, Real], step_size: float, line: ProgressLine) -> dict[str, Real]:
+        """A row of the series: what was measured, its error bars, the horizons known so far, the step taken."""
+        values = measured | (self.error_bars.values(measured) if self.error_bars is not None else {})
+        for sentence in self.horizons.watch(self.time, values):
+            line.say(sentence)
+        for name, horizon in asdict(self.horizons).items():
+            values[f"{name}_horizon"] = np.array(np.nan if horizon is None else horizon)
+        return values | {"step_size": np.array(step_size)}
+
+    def _prepare_step(self, values: dict[str, Real]) -> None:
+        """What the next step takes from the state it starts from, and from nothing else: damping and Courant limit."""
+        self.model.adapt_damping(self.state)
+        if self.dt is None:
+            self.controller.largest_step = self._stable_step(float(values["max_speed"]))
+
+    def _stable_step(self, speed: float) -> float:
+        return COURANT_SAFETY * self.tableau.imaginary_limit / max(speed * self.model.space.lmax, 1e-300)
 
     def _save_times(self, until: float) -> Iterator[float]:
         assert self.save_every is not None
@@ -245,43 +280,12 @@ class Simulation:
             count += 1
         yield until
 
-    def _steps(self, target: float) -> Iterator[Accepted]:
-        step = imex_step(self.model, self.tableau)
-        companion = imex_step(self._companion.equation, self.tableau) if self._companion else None
-        for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
-            if companion is not None and self.companion_state is not None:
-                coarse = companion(self.companion_state, accepted.step_size)[0]
-                self.companion_state = coarse if np.isfinite(coarse).all() else None
-            yield accepted
-
-    def _measure(self, accepted: Accepted | None, line: ProgressLine) -> dict[str, Real]:
-        values = self.diagnostics.measure(self.state)
-        if self.dt is None:
-            self.controller.largest_step = self.model.largest_step(float(values["max_speed"]))
-        if accepted is not None and accepted.error is not None:
-            embedded = self.diagnostics.observables(accepted.state - accepted.error)
-            for name, total in self.time_error.items():
-                self.time_error[name] = total + np.abs(values[name] - embedded[name])
-        if self._companion is not None:
-            coarse = {} if self.companion_state is None else self._companion.observables(self.companion_state)
-            for name, total in self.time_error.items():
-                difference = np.max(np.abs(values[name] - coarse[name])) if coarse else np.nan
-                values[f"{name}_error"] = np.full(total.shape, difference + total.max())
-        for sentence in self.horizons.watch(self.time, values):
-            line.say(sentence)
-        for name, horizon in asdict(self.horizons).items():
-            values[f"{name}_horizon"] = np.array(np.nan if horizon is None else horizon)
-        values["step_size"] = np.array(0.0 if accepted is None else accepted.step_size)
-        return values
-
     # ---- writing
 
     def _series(self) -> dict[str, SeriesSpec]:
         quantities = dict(self.diagnostics.quantities)
-        if self._companion is not None:
-            for name, spec in self.diagnostics.observable_quantities.items():
-                bar = f"error bar of {name}, largest component: companion difference plus accumulated time error"
-                quantities[f"{name}_error"] = SeriesSpec(spec.shape, bar)
+        if self.error_bars is not None:
+            quantities |= self.error_bars.quantities
         quantities["field_horizon"] = SeriesSpec(
             (), "time beyond which the density is unresolved (NaN: not reached yet)"
         )
@@ -292,15 +296,16 @@ class Simulation:
         return quantities
 
     def _checkpoint(self) -> None:
-        arrays = {"state": self.state, **{f"time_error_{name}": total for name, total in self.time_error.items()}}
-        if self.companion_state is not None:
-            arrays["companion_state"] = self.companion_state
+        arrays = {"state": self.state}
+        if self.error_bars is not None and self.error_bars.companion_state is not None:
+            arrays["companion_state"] = self.error_bars.companion_state
         state = {
             "time": self.time,
             "save_every": self.save_every,
             "step_size": self.controller.step_size,
             "last_error": self.controller.last_error,
             "horizons": asdict(self.horizons),
+            "time_error": dict(self.error_bars.time_error) if self.error_bars is not None else {},
         }
         self.recorder.checkpoint(arrays, state)
 
@@ -308,8 +313,10 @@ class Simulation:
         """Take up the state of the checkpoint beside the run file, dropping what the file holds beyond it."""
         arrays, state = self.recorder.restore()
         self.time, self.state = float(state["time"]), arrays["state"]
-        self.companion_state = arrays.get("companion_state")
-        self.time_error = {name: arrays[f"time_error_{name}"] for name in self.time_error}
+        if self.error_bars is not None:
+            self.error_bars = replace(
+                self.error_bars, companion_state=arrays.get("companion_state"), time_error=state["time_error"]
+            )
         self.save_every = state["save_every"]
         self.controller.step_size, self.controller.last_error = state["step_size"], state["last_error"]
         self.horizons = Horizons(**state["horizons"])

@@ -94,7 +94,7 @@ class SpaceContract:
         u = random_modal(space)
         expected = space.laplacian * u
         found = space.divergence(space.gradient(u))
-        assert np.linalg.norm(found - expected) <= 1e-13 * np.linalg.norm(expected)
+        assert np.linalg.norm(found - expected) <= 2e-13 * np.linalg.norm(expected)  # each is off by half
 
     @pytest.mark.parametrize("lmax", LARGE)
     def test_parseval(self, lmax):
@@ -523,7 +523,7 @@ class TestSphereShtns(SphereContract):
             (second.gradient(u), slope),
             (second.divergence(field), first.divergence(field)),
         ):
-            assert np.linalg.norm(found - expected) <= 1e-13 * np.linalg.norm(expected)
+            assert np.linalg.norm(found - expected) <= 2e-13 * np.linalg.norm(expected)  # each is off by half
 
     def test_auto_prefers_shtns(self):
         assert Sphere(4).backend == "shtns"

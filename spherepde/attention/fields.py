@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..heads import Head
 from ..spaces import Circle, Space, Sphere
 from .moments import KernelMoments
-from .pointwise import PARTITION_FLOOR, circle_velocity, sphere_velocity
+from .pointwise import PARTITION_FLOOR, circle_kernel, sphere_kernel
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -38,11 +38,13 @@ class VelocityField(ABC):
     """The velocity a density induces at the nodes of ``space``.
 
     ``source_degree``: degrees of the density above it never influence the velocity (L_K; 0 for hardmax).
+    ``speed_scale``: the natural size of |v|, ‖V‖ summed over heads; times the uniform density's Z without denominator.
     Arrays returned are buffers, overwritten by the next call.
     """
 
     space: Space
     source_degree: int
+    speed_scale: float
     has_energy = False
     energy_log_scale = 0.0
 
@@ -76,16 +78,18 @@ class KernelField(VelocityField):
         self.source_degree = max(part.source_degree for part in moments)
         self.energy_log_scale = max(float(np.max(part.log_scale)) for part in moments)
         self.has_energy = all(part.head.symmetric_score for part in moments)
+        self.speed_scale = head_weight * sum(
+            float(np.linalg.norm(part.head.V, 2)) * (1.0 if normalise else part.uniform_partition) for part in moments
+        )
         self._density = space.empty()
         self._field = space.empty(space.dim - 1)
         self._matrices = [head_weight * part.head.V @ part.turn.T for part in moments]
-        self._kernel: Callable[..., None]
         self._trigonometry: tuple[Real, ...]
         if isinstance(space, Sphere):
-            self._kernel = sphere_velocity
+            self._kernel = sphere_kernel
             self._trigonometry = (np.cos(space.theta), np.sin(space.theta), np.cos(space.phi), np.sin(space.phi))
         elif isinstance(space, Circle):
-            self._kernel = circle_velocity
+            self._kernel = circle_kernel
             self._trigonometry = (np.cos(space.theta), np.sin(space.theta))
         else:
             raise InputError(f"attention on {space!r}: expected a Circle or a Sphere")
@@ -102,7 +106,8 @@ class KernelField(VelocityField):
         arrays = (part.partition, part.first, self._density, out)
         partition, first, density, target = (a.swapaxes(-1, -2) for a in arrays) if self.space.dim == 3 else arrays
         floor = max(PARTITION_FLOOR * float(partition.max()), TINY)
-        self._kernel(*self._trigonometry, matrix, partition, first, floor, normalise, density, weighted, add, target)
+        kernel = self._kernel(normalise, weighted, add)
+        kernel(*self._trigonometry, matrix, partition, first, floor, density, target)
 
     def flux(self, u: Modal) -> Real:
         """Tangential components of ρ v at the nodes."""
@@ -146,6 +151,7 @@ class HardmaxField(VelocityField):
             pull = space.points @ head.A.T / size[..., None]
             self._velocity += head_weight * np.einsum("i...j,...j->i...", space.tangent_frame, pull)
         self._speed = _largest_length(self._velocity)
+        self.speed_scale = head_weight * sum(float(np.linalg.norm(head.V, 2)) for head in heads)
         self._field = space.empty(space.dim - 1)
 
     def flux(self, u: Modal) -> Real:

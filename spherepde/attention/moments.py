@@ -29,7 +29,8 @@ class KernelMoments(Protocol):
     """Evaluates the moments of one head on one space.
 
     ``partition`` (*shape) and ``first`` (d, *shape) are buffers, valid after :meth:`update`;
-    ``turn`` (d, d); ``log_scale`` is β|Bᵀx|, a number or an array (*shape); ``source_degree`` is L_K.
+    ``turn`` (d, d); ``log_scale`` is β|Bᵀx|, a number or an array (*shape); ``source_degree`` is L_K;
+    ``uniform_partition`` is the (largest, unscaled) Z of the uniform density.
     """
 
     head: Head
@@ -38,6 +39,7 @@ class KernelMoments(Protocol):
     turn: Real
     log_scale: Real
     source_degree: int
+    uniform_partition: float
 
     def update(self, u: Modal) -> None:
         """Fill the buffers for the density with coefficients u."""
@@ -70,6 +72,7 @@ class FunkHeckeMoments:
             table.radial[degree],
             table.tangential[degree],
         )
+        self.uniform_partition = float(table.value[0] * np.exp(min(kappa, 700.0)) / space.area)
         self._turned = not np.array_equal(self.turn, np.eye(head.dim))
         self.log_scale = np.array(kappa)
         self.partition = space.empty()
@@ -104,6 +107,10 @@ class QuadratureMoments:
         self._targets = space.points.reshape(-1, head.dim) @ head.B  # w = Bᵀx, row by row
         size = np.linalg.norm(self._targets, axis=1)
         self.log_scale = (head.beta * size).reshape(space.shape)
+        largest = float(np.max(self.log_scale))
+        self.uniform_partition = float(
+            funk_hecke(head.dim, largest, 0).value[0] * np.exp(min(largest, 700.0)) / space.area
+        )
         self._frame = np.concatenate([space.points[None], space.tangent_frame]).reshape(head.dim, -1, head.dim)
         self._block = max(1, BLOCK_BYTES // (8 * len(self._points)))
         self.partition = space.empty()

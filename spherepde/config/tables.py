@@ -220,7 +220,7 @@ Mixture.model_rebuild()
 class SpaceTable(Table):
     """``[space]``: resolution, transforms, and the lower resolution of the companion run (0: none).
 
-    ``damping`` is the rate at the top degree (default: the equation's own).
+    ``damping`` is the rate at the top degree in units of the speed scale (default: the equation's own).
     """
 
     lmax: int = Field(ge=3, description="an integer >= 3")

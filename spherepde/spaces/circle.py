@@ -8,6 +8,7 @@ Only k ≥ 0 is stored. The tangent vector is :math:`e_\theta=(-\sin\theta,\cos\
 
 from __future__ import annotations
 
+import operator
 from functools import cached_property
 from typing import Any
 
@@ -41,7 +42,7 @@ class Circle(Space):
             raise InputError(f"Circle: expected lmax >= 2, got {lmax}")
         if backend not in ("auto", "fftw"):
             raise InputError(f"Circle: expected backend 'auto', got {backend!r} (shtns and ducc0 belong to the sphere)")
-        self.lmax = lmax
+        self.lmax = lmax = operator.index(lmax)
         self.threads = threads
         n = nodes or next_fast_len(3 * lmax + 2, real=True)
         self.shape = (n,)

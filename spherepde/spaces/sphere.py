@@ -9,6 +9,7 @@ Nodal arrays are (theta, phi), theta fastest in memory (see :meth:`Sphere.empty`
 
 from __future__ import annotations
 
+import operator
 from functools import cached_property
 
 import ducc0
@@ -72,8 +73,8 @@ class Sphere(Space):
     ) -> None:
         if lmax < 2:
             raise InputError(f"Sphere: expected lmax >= 2, got {lmax}")
+        self.lmax = lmax = operator.index(lmax)
         grid = grid or _dealiased_grid(lmax)
-        self.lmax = lmax
         self.threads = threads
         self.shape = grid
         self._transforms = _choose(backend)(lmax, *grid, threads=threads)

@@ -41,10 +41,12 @@ def perturbation(space, degrees, seed=0):
     return np.where(np.isin(space.degree, degrees), u, 0.0)
 
 
-def evolve(equation: ContinuityEquation, u, time, steps, tableau="ark436"):
-    """The state after ``steps`` equal steps of the real stepper."""
+def evolve(equation: ContinuityEquation, u, time, steps, tableau="ark436", adapt=False):
+    """The state after ``steps`` equal steps of the real stepper; ``adapt`` lets damping wake as in a run."""
     for accepted in march(imex_step(equation, TABLEAUX[tableau]), equation.norm, FixedStep(time / steps), u, 0.0, time):
         u = accepted.state
+        if adapt:
+            equation.adapt_damping(u)
     return u
 
 

@@ -1,0 +1,75 @@
+"""Error bars of a run: a companion at lower resolution in lockstep, and the embedded errors of the time steps.
+
+The bar of an observable is the largest component of |run − companion| plus the sum over the steps of what the embedded
+error would change: the first covers the truncation in space, the second that in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .diagnostics import Diagnostics
+from .steppers import Accepted, Step, Tableau, imex_step
+from .store import SeriesSpec
+
+Real = NDArray[np.float64]
+Modal = NDArray[np.complex128]
+
+
+@dataclass(frozen=True)
+class ErrorBars:
+    """The companion's state and the accumulated time error, after some step of a run; never changed in place.
+
+    ``companion_state`` None after a step means that the companion was lost: bars are NaN from there on.
+    """
+
+    diagnostics: Diagnostics
+    companion: Diagnostics
+    step: Step
+    companion_state: Modal | None
+    time_error: Mapping[str, float]
+
+    @classmethod
+    def start(cls, diagnostics: Diagnostics, companion: Diagnostics, tableau: Tableau, state: Modal) -> ErrorBars:
+        """Bars at the start of a run, with the companion's initial state."""
+        none = dict.fromkeys(diagnostics.observable_quantities, 0.0)
+        return cls(diagnostics, companion, imex_step(companion.equation, tableau), state, none)
+
+    def after(self, accepted: Accepted, observables: Mapping[str, Real]) -> ErrorBars:
+        """The bars one accepted step later; ``observables`` are those of the run's new state."""
+        coarse = self.companion_state
+        if coarse is not None:
+            self.companion.equation.adapt_damping(coarse)
+            with np.errstate(over="ignore", invalid="ignore"):  # a companion may be lost; the run goes on
+                coarse = self.step(coarse, accepted.step_size)[0]
+            coarse = coarse if np.isfinite(coarse).all() else None
+        time_error = self.time_error
+        if accepted.error is not None:
+            embedded = self.diagnostics.observables(accepted.state - accepted.error)
+            time_error = {
+                name: total + float(np.max(np.abs(observables[name] - embedded[name])))
+                for name, total in self.time_error.items()
+            }
+        return replace(self, companion_state=coarse, time_error=time_error)
+
+    def values(self, observables: Mapping[str, Real]) -> dict[str, Real]:
+        """The bar of every observable, by the name ``<observable>_error`` and in its shape."""
+        coarse = None if self.companion_state is None else self.companion.observables(self.companion_state)
+        bars = {}
+        for name, total in self.time_error.items():
+            difference = np.nan if coarse is None else float(np.max(np.abs(observables[name] - coarse[name])))
+            bars[f"{name}_error"] = np.full(np.shape(observables[name]), difference + total)
+        return bars
+
+    @property
+    def quantities(self) -> dict[str, SeriesSpec]:
+        """What the bars are, for the run file."""
+        what = "largest component: companion difference plus accumulated time error"
+        return {
+            f"{name}_error": SeriesSpec(spec.shape, f"error bar of {name}, {what}")
+            for name, spec in self.diagnostics.observable_quantities.items()
+        }
