@@ -25,8 +25,10 @@ from spherepde import (
     Unnormalised,
     build_simulation,
     density_from_run,
+    exact,
     fisher_bingham,
     from_callable,
+    harmonics,
     resume_simulation,
     uniform,
 )
@@ -252,6 +254,28 @@ def test_unphysical_state_stops_the_run():
     assert result.status == "stopped" and "impossible for a density" in result.reason
 
 
+def test_a_rejected_state_leaves_no_trace(tmp_path):
+    """What a run returns, its file and its checkpoint all end with the last state that passed the guards."""
+    simulation = circle_simulation(tmp_path / "run.h5", dt=0.05, companion_lmax=31)
+    measure, calls = simulation.diagnostics.measure, []
+
+    def spoilt(u):
+        calls.append(None)
+        values = measure(u)
+        return values if len(calls) < 8 else values | {"mass": np.array(1.5)}
+
+    simulation.diagnostics.measure = spoilt
+    result = simulation.run(1.0)
+    assert result.status == "stopped" and "mass drifted" in result.reason
+    assert result.values["mass"] == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_array_equal(result.values["mean"], simulation.diagnostics.observables(result.state)["mean"])
+    with RunFile(tmp_path / "run.h5") as run:
+        assert run.series["t"][-1] == result.time
+    arrays, state = load_checkpoint(checkpoint_path(tmp_path / "run.h5"))
+    assert state["time"] == result.time
+    assert arrays["state"].tobytes() == result.state.tobytes()
+
+
 def test_mass_drift_stops_the_run():
     simulation = circle_simulation(None, dt=0.05)
     simulation.state = simulation.state * (1.0 + 1e-8)
@@ -335,7 +359,34 @@ def test_warning_below_the_kernel_bandwidth(capfd):
 
 NARROW = fisher_bingham([30.0, 0.0], np.zeros((2, 2)))
 
+
+def test_warning_for_a_fixed_step_beyond_the_stability_limit():
+    """dt·max|v|·lmax may reach 4.0 for ark436 and 1.57 for ars443."""
+    calm = circle_simulation(None, dt=0.05)
+    assert calm.warnings == []
+    speed = float(calm.diagnostics.measure(calm.state)["max_speed"])
+    for stepper, limit in (("ark436", 4.0), ("ars443", 1.57)):
+        assert not circle_simulation(None, dt=0.9 * limit / speed / 63, stepper=stepper).warnings
+        (warning,) = circle_simulation(None, dt=1.1 * limit / speed / 63, stepper=stepper).warnings
+        assert f"where {stepper} is stable" in warning
+
+
+def test_short_times_are_as_good_as_long_ones():
+    """Unnormalised flows live on times e^{-β}: only ratios of times may matter."""
+    head = Head(np.eye(2), beta=40.0)
+    model = ContinuityEquation(Circle(31), Unnormalised(head))
+    until = 3.0 / float(exact.growth_rate(2, 40.0, 4, "unnormalised"))
+    assert until < 1e-14
+    rho0 = harmonics(2, [{"degree": 4, "cos": 0.1}])
+    result = Simulation(model, rho0, save_every=until, progress=False).run(until)
+    assert result.status == "done", result.reason
+
+
 BAD = {
+    "companion too coarse": (
+        lambda out: circle_simulation(out, companion_lmax=7, rho0=fisher_bingham([5.0, 0.0], np.zeros((2, 2)))),
+        "space.companion_lmax = 7",
+    ),
     "too narrow": (
         lambda out: circle_simulation(out, lmax=7, rho0=fisher_bingham([30.0, 0.0], np.zeros((2, 2)))),
         "lmax >= ",
