@@ -13,7 +13,7 @@ from pathlib import Path
 from .files import to_json, utc_now
 
 LIBRARIES = ("numpy", "scipy", "h5py", "h5netcdf", "ducc0", "shtns", "pyfftw", "numba")
-GIT_SECONDS = 5.0
+GIT_SECONDS = 10
 
 
 def _version(name: str) -> str:
