@@ -17,7 +17,7 @@ PARAMETERS = {
     "linear": [0.0, 0.8, 0.3],
     "lmax": 127,
     "companion_lmax": 95,
-    "until": 1.5,
+    "until": 1.2,
     "save_every": 0.05,
     "rtol": 1e-12,
     "out": "hardmax.h5",
