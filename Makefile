@@ -13,7 +13,7 @@ help:
 	@echo "make lint      ruff, mypy, import-linter"
 
 demo: install
-	$(RUN) solvers/sphere_softmax.py --out $(OUT)/sphere_softmax.h5 --figures $(OUT)/sphere_softmax --overwrite
+	$(RUN) solvers/sphere_softmax.py --out "$(OUT)/sphere_softmax.h5" --figures "$(OUT)/sphere_softmax" --overwrite
 
 test: install
 	$(RUN) -m pytest -m "not slow"
@@ -33,10 +33,9 @@ lint: install
 install: $(VENV)/.installed
 
 $(VENV)/.installed: setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spherepde needs Python 3.11 or newer (make PYTHON=python3.12)"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(VENV)/bin/pip install -q --disable-pip-version-check -e '.[test]'
-	@.ci/install-shtns $(VENV)
+	@.ci/make-venv "$(PYTHON)" "$(VENV)"
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@.ci/install-shtns "$(VENV)"
 	@touch $@
 
 clean:

@@ -12,7 +12,8 @@ from .errors import one_sentence
 from .experiment import build_simulation, resume_simulation
 from .simulation import Result
 from .store import RunFile
-from .summary import describe, verdict
+from .summary import describe
+from .verdict import verdict
 
 app = typer.Typer(
     help="Solve the transformer continuity equation on the circle and the sphere.",

@@ -136,19 +136,22 @@ def von_mises_fisher(mean: ArrayLike, concentration: float) -> Density:
     return Density(dim, parameters, lambda x: np.exp(-0.5 * kappa * np.sum((x - direction / length) ** 2, 1)) / mass)
 
 
-def _quadratic(family: str, linear: ArrayLike, quadratic: ArrayLike) -> tuple[Array, Array, Function, dict[str, Any]]:
+def _quadratic(
+    family: str, linear: ArrayLike, quadratic: ArrayLike | None
+) -> tuple[Array, Array, Function, dict[str, Any]]:
     """Linear and quadratic parts as arrays, the function they make, and the parameters to store."""
-    b, Q = _numbers(f"{family}: linear", linear, 1), _numbers(f"{family}: quadratic", quadratic, 2)
+    b = _numbers(f"{family}: linear", linear, 1)
+    Q = np.zeros((b.size, b.size)) if quadratic is None else _numbers(f"{family}: quadratic", quadratic, 2)
     if b.size != len(Q):
         raise InputError(f"initial density {family}: quadratic has shape {Q.shape}; expected ({b.size}, {b.size})")
     parameters = {"family": family, "linear": b.tolist(), "quadratic": Q.tolist()}
     return b, Q, lambda x: x @ b + np.sum((x @ Q) * x, axis=1), parameters
 
 
-def fisher_bingham(linear: ArrayLike, quadratic: ArrayLike) -> Density:
+def fisher_bingham(linear: ArrayLike, quadratic: ArrayLike | None = None) -> Density:
     r"""The density :math:`\rho\propto\exp(b\cdot x+x^\top Qx)`, its exponent taken relative to the maximum.
 
-    ``linear`` b (d,), ``quadratic`` Q (d, d), of which only the symmetric part counts.
+    ``linear`` b (d,), ``quadratic`` Q (d, d), of which only the symmetric part counts (default: zero).
     Refuses exponents that vary by more than about 5e4 (circle) or 5e3 (sphere): quadrature cannot settle their mass.
     """
     b, Q, exponent, parameters = _quadratic("fisher_bingham", linear, quadratic)
@@ -164,10 +167,10 @@ def fisher_bingham(linear: ArrayLike, quadratic: ArrayLike) -> Density:
     return Density(b.size, parameters, lambda x: np.exp(rise(x - peak)) / mass)
 
 
-def polynomial(linear: ArrayLike, quadratic: ArrayLike) -> Density:
+def polynomial(linear: ArrayLike, quadratic: ArrayLike | None = None) -> Density:
     r"""The density :math:`\rho\propto 1+b\cdot x+x^\top Qx`, of mass :math:`|S^{d-1}|(1+\operatorname{tr}Q/d)`.
 
-    ``linear`` b (d,), ``quadratic`` Q (d, d). Refuses a minimum over the sphere that is not positive.
+    ``linear`` b (d,), ``quadratic`` Q (d, d) (default: zero). Refuses a minimum over the sphere that is not positive.
     """
     b, Q, form, parameters = _quadratic("polynomial", linear, quadratic)
     least = 1.0 + _minimum(form, b.size, 2)[0]

@@ -24,7 +24,8 @@ Modal = NDArray[np.complex128]
 class ErrorBars:
     """The companion's state and the accumulated time error, after some step of a run; never changed in place.
 
-    ``companion_state`` None after a step means that the companion was lost: bars are NaN from there on.
+    ``companion_state`` None after a step means that the companion was lost: bars are NaN from there on. ``timed`` is
+    False for a scheme without embedded error, whose bars cover space only.
     """
 
     diagnostics: Diagnostics
@@ -32,12 +33,14 @@ class ErrorBars:
     step: Step
     companion_state: Modal | None
     time_error: Mapping[str, float]
+    timed: bool
 
     @classmethod
     def start(cls, diagnostics: Diagnostics, companion: Diagnostics, tableau: Tableau, state: Modal) -> ErrorBars:
         """Bars at the start of a run, with the companion's initial state."""
         none = dict.fromkeys(diagnostics.observable_quantities, 0.0)
-        return cls(diagnostics, companion, imex_step(companion.equation, tableau), state, none)
+        timed = tableau.error_weights is not None
+        return cls(diagnostics, companion, imex_step(companion.equation, tableau), state, none, timed)
 
     def after(self, accepted: Accepted, observables: Mapping[str, Real]) -> ErrorBars:
         """The bars one accepted step later; ``observables`` are those of the run's new state."""
@@ -68,7 +71,8 @@ class ErrorBars:
     @property
     def quantities(self) -> dict[str, SeriesSpec]:
         """What the bars are, for the run file."""
-        what = "largest component: companion difference plus accumulated time error"
+        timed = self.timed
+        what = "largest component: companion difference" + (" plus accumulated time error" if timed else " only")
         return {
             f"{name}_error": SeriesSpec(spec.shape, f"error bar of {name}, {what}")
             for name, spec in self.diagnostics.observable_quantities.items()

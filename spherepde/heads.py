@@ -181,23 +181,26 @@ class DominantEigenspace:
 def concentration_rate(head: Head) -> float | None:
     r"""Exponential rate of :math:`W_2(\rho_t,\Pi_\#\rho_0)` at zero temperature, from a positive initial density.
 
-    With Δ the eigenvalue gap of a symmetric A, distances to E shrink near E at the rate
-    :math:`\kappa_\parallel=\Delta/\max_{e\in E}|B^\top e|`, while mass leaves the neighbourhood of :math:`E^\perp` at
-    :math:`\kappa_\perp=\Delta/|B^\top u|`, u the slowest direction there. Then
-    :math:`W_2^2\sim e^{-\min(2\kappa_\parallel,\,k\kappa_\perp)t}` with k = dim E (up to powers of t when equal).
+    With Δ the eigenvalue gap of a symmetric A, distances shrink near E at
+    :math:`\kappa_\parallel=\Delta/\max_{e\in E}|B^\top e|`. The mass still near another eigenvector w shrinks at
+    :math:`\kappa_w=\sum_{\lambda_i>\lambda_w}(\lambda_i-\lambda_w)/|B^\top w|`, one factor for each direction that
+    leads away. Then :math:`W_2^2\sim e^{-\min(2\kappa_\parallel,\,\min_w\kappa_w)t}`, up to powers of t.
     None where that is not known: A not symmetric, or E everything. Derived from the projective-linear flow of
-    :func:`spherepde.exact.hardmax_flow`; exact for B = I, where it is min(2, k)Δ/2.
+    :func:`spherepde.exact.hardmax_flow`; for B = I it is min(2, dim E)·Δ/2.
     """
     space = DominantEigenspace(head.A)
     if not space.symmetric or not np.isfinite(space.gap):
         return None
     values, vectors = np.linalg.eigh(0.5 * (head.A + head.A.T))
-    second = values[values < space.top - 0.5 * space.gap].max()
-    slowest = vectors[:, np.abs(values - second) < 1e-9 * max(1.0, abs(second))]
+    same = 1e-9 * float(np.abs(values).max())
     with np.errstate(divide="ignore"):  # a direction that B ignores is left at once
         near = space.gap / np.linalg.norm(head.B.T @ space.basis, 2)
-        leaving = space.gap / np.linalg.norm(head.B.T @ slowest, 2)
-    return 0.5 * float(min(2.0 * near, space.dim * leaving))
+        leaving = [
+            np.maximum(values - value, 0.0).sum()
+            / np.linalg.norm(head.B.T @ vectors[:, np.abs(values - value) <= same], 2)
+            for value in values[values < space.top - 0.5 * space.gap]
+        ]
+    return 0.5 * float(min(2.0 * near, *leaving))
 
 
 def as_heads(heads: Head | Sequence[Head]) -> tuple[Head, ...]:
@@ -205,6 +208,8 @@ def as_heads(heads: Head | Sequence[Head]) -> tuple[Head, ...]:
     several = (heads,) if isinstance(heads, Head) else tuple(heads)
     if not several:
         raise InputError("attention: expected at least one head, got none")
+    if not all(isinstance(head, Head) for head in several):
+        raise InputError(f"attention: expected a Head or several, got {type(heads).__name__}")
     if len({head.dim for head in several}) > 1:
         raise InputError(f"attention: heads of different dimensions {[head.dim for head in several]}; expected one")
     return several

@@ -45,7 +45,7 @@ class Horizons:
         if self.field is None and values["spectral_tail"] > FIELD_TOLERANCE:
             self.field = t
             crossed.append(
-                f"field horizon at t = {t:.4g}: the density is no longer resolved, its moments and velocity still are"
+                f"field horizon at t = {t:.4g}: the density is no longer resolved; its moments are watched apart"
             )
         bars = [
             float(np.max(values[f"{name}_error"])) for name in ("mean", "second_moment") if f"{name}_error" in values
@@ -56,7 +56,7 @@ class Horizons:
             seen = (
                 f"the second moment has eigenvalue {-unphysical:.1e}"
                 if unphysical > VELOCITY_TOLERANCE
-                else f"the companion run differs by {max(bars):.1e}"
+                else ("the companion run is lost" if np.isnan(bars).any() else f"the error bar is {max(bars):.1e}")
             )
             crossed.append(
                 f"velocity horizon at t = {t:.4g}: {seen}; do not use moments beyond without their error bars"

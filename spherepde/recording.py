@@ -36,6 +36,11 @@ class Recorder:
         self._source_degree = min(model.field.source_degree, model.space.lmax)
         self._writer: RunWriter | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open for writing."""
+        return self._writer is not None
+
     def open(self, series: Mapping[str, SeriesSpec], config: dict[str, Any], warnings: list[str]) -> None:
         """Create the file, unless it is open already (a resumed run). Raises InputError if it cannot be."""
         if self.path is None:

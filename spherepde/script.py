@@ -10,7 +10,8 @@ from .config import script_parameters
 from .errors import one_sentence
 from .simulation import Result
 from .store import RunFile
-from .summary import describe, verdict
+from .summary import describe
+from .verdict import verdict
 
 OUTPUT: dict[str, Any] = {"out": "run.h5", "overwrite": False, "figures": ""}
 """Options of every script: the run file, whether to replace it, and a folder for figures (none: no figures)."""

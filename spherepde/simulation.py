@@ -18,6 +18,7 @@ from .diagnostics import Diagnostics
 from .equation import ContinuityEquation
 from .error_bars import ErrorBars
 from .errors import InputError, NumericalError
+from .heads import NUMBER
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
 from .steppers import (
@@ -123,14 +124,21 @@ class Simulation:
     # ---- setting up
 
     def _check_options(self) -> None:
+        if not isinstance(self.initial, Density):
+            raise InputError(
+                f"initial density: expected a Density, got {self.initial!r}; wrap a function in from_callable"
+            )
         if self.rtol is not None and self.dt is not None:
-            raise InputError(f"time: expected rtol or dt, got both (rtol = {self.rtol:g}, dt = {self.dt:g})")
+            raise InputError(f"time: expected rtol or dt, got both (rtol = {self.rtol!r}, dt = {self.dt!r})")
         if self.dt is None and self.tableau.error_weights is None:
             raise InputError(f"time.stepper = {self.tableau.name!r} has no embedded error: expected a fixed time.dt")
-        for name, value in (("rtol", self.rtol), ("dt", self.dt), ("save_every", self.save_every)):
-            if value is not None and not (np.isfinite(value) and value > 0.0):
-                raise InputError(f"time.{name} = {value!r}: expected a positive number")
-        if self.companion_lmax and not 3 <= self.companion_lmax < self.model.space.lmax:
+        if not (isinstance(self.checkpoint_every, NUMBER) and self.checkpoint_every >= 0.0):
+            raise InputError(f"output.checkpoint_every = {self.checkpoint_every!r}: expected seconds >= 0")
+        for name, value in {"time.rtol": self.rtol, "time.dt": self.dt, "time.save_every": self.save_every}.items():
+            if value is not None and not (isinstance(value, NUMBER) and np.isfinite(value) and value > 0.0):
+                raise InputError(f"{name} = {value!r}: expected a positive number")
+        whole = isinstance(self.companion_lmax, int | np.integer)
+        if not whole or (self.companion_lmax and not 3 <= self.companion_lmax < self.model.space.lmax):
             raise InputError(
                 f"space.companion_lmax = {self.companion_lmax}: "
                 f"expected 3 <= companion_lmax < lmax = {self.model.space.lmax}"
@@ -164,6 +172,10 @@ class Simulation:
                 f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
                 "which sees a cut density"
             )
+        if self.error_bars is not None and not self.error_bars.timed:
+            found.append(
+                f"{self.tableau.name} estimates no time error: the error bars cover the resolution in space only"
+            )
         if self.dt is not None:
             stable = self._stable_step(float(self.diagnostics.measure(self.state)["max_speed"]))
             if self.dt > stable:
@@ -196,10 +208,12 @@ class Simulation:
 
     def run(self, until: float) -> Result:
         """March to ``until``, recording every accepted step; ends with a reason, a flushed file and a checkpoint."""
-        if not (np.isfinite(until) and until > self.time):
+        if not (isinstance(until, NUMBER) and np.isfinite(until) and until > self.time):
             raise InputError(f"time.until = {until!r}: expected a time after t = {self.time:g}")
         if self.save_every is None:
             self.save_every = until / 50.0
+        if self.time > 0.0 and self.recorder.path is not None and not self.recorder.is_open:
+            self.restore()  # a second run of the same simulation goes on with its file
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
             self.recorder.open(self._series(), self.to_config(until), self.warnings)

@@ -296,7 +296,11 @@ def test_axis_of_a_line_points_to_its_largest_positive_component():
         ([1.0, 1.0, 0.4], [1.0, 1.0, 1.0], 0.6),  # a circle: the full gap
         ([1.0, 1.0, 0.4], [2.0, 1.0, 1.0], 0.3),  # the slowest point of the circle
         ([1.0, 0.4, -0.3], [1.0, 1.0, 1.0], 0.3),
-        ([1.0, 0.4, -0.3], [1.0, 1.0, 9.0], 0.3),  # the fastest direction of E⊥ does not matter
+        (
+            [1.0, 0.4, -0.3],
+            [1.0, 1.0, 9.0],
+            1.0 / 9.0,
+        ),  # a large |Bᵀw| keeps mass at the lowest eigenvector: 2/9, halved
     ],
 )
 def test_concentration_rate(values, score, rate):

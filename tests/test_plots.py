@@ -33,7 +33,8 @@ from spherepde.plots.moments import moments_figure
 from spherepde.plots.overview import overview_figure
 from spherepde.plots.spectrum import degree_amplitudes, spectrum_figure
 from spherepde.plots.style import TIME_LABEL, new_figure, number, save, styled, time_colours
-from spherepde.summary import measured_rate, transported
+from spherepde.summary import transported
+from spherepde.verdict import measured_rate
 
 RHO2 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
 RHO3 = fisher_bingham([0.2, 0.8, 0.1], np.zeros((3, 3)))

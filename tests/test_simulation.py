@@ -113,6 +113,34 @@ def test_finished_run_extends_bit_for_bit(tmp_path):
         assert run.config["time"]["until"] == 0.8
 
 
+def test_a_second_run_goes_on_with_the_file(tmp_path):
+    circle_simulation(tmp_path / "whole.h5", companion_lmax=47).run(0.8)
+    simulation = circle_simulation(tmp_path / "parts.h5", companion_lmax=47)
+    simulation.run(0.4)
+    simulation.run(0.8)
+    assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+
+
+def test_only_run_files_are_overwritten(tmp_path):
+    notes, foreign = tmp_path / "notes.toml", tmp_path / "data.h5"
+    notes.write_text("precious")
+    with h5py.File(foreign, "w") as file:
+        file["x"] = np.arange(3)
+    for path in (notes, foreign):
+        before = path.read_bytes()
+        with pytest.raises(InputError, match="will not be replaced"):
+            circle_simulation(path, overwrite=True).run(0.1)
+        assert path.read_bytes() == before
+
+
+def test_bars_of_a_scheme_without_time_error_say_so(tmp_path):
+    simulation = circle_simulation(tmp_path / "run.h5", dt=0.02, stepper="ars443", companion_lmax=47)
+    assert any("space only" in warning for warning in simulation.warnings)
+    simulation.run(0.1)
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert file["series/mean_error"].attrs["long_name"].endswith("companion difference only")
+
+
 def test_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     script = textwrap.dedent(
         """
@@ -397,6 +425,14 @@ BAD = {
     "companion too fine": (lambda out: circle_simulation(out, companion_lmax=63), "companion_lmax"),
     "wrong dimension": (lambda out: circle_simulation(out, rho0=uniform(3)), "dim 3"),
     "negative dt": (lambda out: circle_simulation(out, dt=-1.0), "expected a positive number"),
+    "time as text": (lambda out: circle_simulation(out).run("3"), "expected a time after"),
+    "interval as text": (lambda out: circle_simulation(out, save_every="a"), "time.save_every"),
+    "no function": (lambda out: circle_simulation(out, rho0=lambda x: x), "from_callable"),
+    "no head": (lambda out: Softmax(np.eye(2)), "expected a Head"),
+    "half a degree": (lambda out: Circle(7.5), "expected lmax >= 2"),
+    "too many degrees": (lambda out: Sphere(10**6), "<= 4095"),
+    "colder than the tables": (lambda out: circle_simulation(out, beta=1e9), "model.beta"),
+    "negative interval": (lambda out: circle_simulation(out, checkpoint_every=-1.0), "output.checkpoint_every"),
     "end before start": (lambda out: circle_simulation(out).run(0.0), "expected a time after"),
     "no folder": (lambda out: circle_simulation(out / "nowhere" / "run.h5").run(0.1), "nowhere"),
 }

@@ -13,9 +13,11 @@ from spherepde import (
     Softmax,
     Unnormalised,
     concentration_rate,
+    exact,
     fisher_bingham,
 )
-from spherepde.summary import describe, energy_balance, measured_rate, verdict
+from spherepde.summary import describe, energy_balance, wasserstein_bounds
+from spherepde.verdict import measured_rate, verdict
 
 
 def run(path, attention, until, *, lmax=255, **options):
@@ -39,7 +41,7 @@ def test_hardmax_decays_at_the_exact_rate(tmp_path):
 
 
 def test_high_temperature_is_not_called_concentration(tmp_path):
-    _, judgement = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.9]), beta=3.0)), 4.0)
+    _, judgement = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.0]), beta=3.0)), 6.0)
     assert "verdict: NOT the predicted concentration on E" in judgement
 
 
@@ -49,7 +51,8 @@ def test_no_theory_no_verdict(tmp_path):
     assert "E is everything" in run(tmp_path / "all.h5", Softmax(Head(np.eye(2))), 0.1)[1]
     _, judgement = run(tmp_path / "usa.h5", Unnormalised(Head(np.eye(2), beta=2.0)), 0.1)
     assert "rising at every step" in judgement and "no prediction" in judgement
-    assert "too short" in run(tmp_path / "short.h5", Softmax(Head(np.diag([1.0, 0.5]))), 0.01, save_every=0.01)[1]
+    cold = Softmax(Head(np.diag([1.0, 0.5]), beta=9.0))
+    assert "too short" in run(tmp_path / "short.h5", cold, 0.01, save_every=0.01)[1]
 
 
 def test_without_companion_the_summary_says_so(tmp_path):
@@ -77,6 +80,8 @@ def test_energy_balance_of_a_known_function():
         (np.diag([1.0, 0.5]), np.eye(2), 0.25),
         (np.diag([1.0, 0.4, -0.3]), np.eye(3), 0.3),
         (np.diag([1.0, 1.0, 0.5]), np.eye(3), 0.5),
+        (np.diag([1.0, 0.4, -0.3]), np.diag([1.0, 1.0, 10.0]), 0.1),
+        (np.diag([1.0, 0.4, -0.3]), np.diag([1.0, 3.0, 1.0]), 0.1),
         (np.eye(3), np.eye(3), None),
         (np.array([[1.0, 1.0], [0.0, 0.5]]), np.eye(2), None),
     ],
@@ -85,3 +90,46 @@ def test_concentration_rate(A, B, rate):
     """literature.md C2: the two rates that compete for B ≠ I, halves of the rates of W₂²."""
     found = concentration_rate(Head(A @ np.linalg.inv(B).T, B))
     assert found is None if rate is None else found == pytest.approx(rate, rel=1e-12)
+
+
+def test_distances_below_their_error_bar_are_not_judged(tmp_path):
+    """V = diag(1, −19): by t = 3 the distance is far below what the grid can see, and the bar says so."""
+    model = ContinuityEquation(Circle(63), Hardmax(Head(np.diag([1.0, -19.0]))))
+    rho0 = fisher_bingham([0.1, 0.4])
+    Simulation(model, rho0, tmp_path / "run.h5", companion_lmax=47, save_every=0.02, progress=False).run(3.0)
+    with RunFile(tmp_path / "run.h5") as opened:
+        series, judgement, description = opened.series, verdict(opened), describe(opened)
+    assert "verdict: NOT" not in judgement
+    lower, upper = wasserstein_bounds(series)
+    truth = 1e-12  # less than that: W₂ ~ e^{−10 t}
+    assert lower[-1] <= truth <= upper[-1]
+    assert np.all(lower <= series["distance_to_E"]) and np.all(series["distance_to_E"] <= upper)
+    assert ("beyond the velocity horizon" in judgement) == ("BEYOND THE VELOCITY HORIZON" in description)
+
+
+def test_bounds_need_error_bars(tmp_path):
+    run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.5]))), 0.1, companion_lmax=0)
+    with RunFile(tmp_path / "run.h5") as opened:
+        assert wasserstein_bounds(opened.series) is None
+        assert "needs a companion run" in verdict(opened) or "no prediction" in verdict(opened)
+
+
+def test_bounds_hold_the_truth_for_the_exact_flow(tmp_path):
+    """Zero temperature keeps Π♯ρ_t = Π♯ρ₀, so W₂ is the distance itself, here by fine quadrature of the exact flow."""
+    head, until = Head(np.diag([1.0, 0.2])), 1.5
+    rho0 = fisher_bingham([0.3, 0.8])
+    model = ContinuityEquation(Circle(127), Hardmax(head))
+    Simulation(model, rho0, tmp_path / "run.h5", companion_lmax=95, progress=False).run(until)
+    angle = 2.0 * np.pi * (np.arange(40000) + 0.5) / 40000
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    image = exact.hardmax_flow(head, x, until)
+    away = np.arctan2(np.abs(image[:, 1]), np.abs(image[:, 0]))
+    truth = np.sqrt(np.mean(away**2 * rho0(x)) * 2.0 * np.pi)
+    with RunFile(tmp_path / "run.h5") as opened:
+        lower, upper = wasserstein_bounds(opened.series)
+    assert lower[-1] - 1e-8 <= truth <= upper[-1] + 1e-8
+    assert upper[-1] - lower[-1] < 1e-3
+
+
+def test_low_temperature_only(tmp_path):
+    assert "about low temperature" in run(tmp_path / "warm.h5", Softmax(Head(np.diag([1.0, 0.5]), beta=2.0)), 0.1)[1]

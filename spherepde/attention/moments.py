@@ -23,6 +23,8 @@ Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
 BLOCK_BYTES = 64 * 2**20
+LARGEST_EXPONENT = 1e6
+"""Largest β‖B‖ whose multipliers are tabulated."""
 
 
 class KernelMoments(Protocol):
@@ -45,6 +47,15 @@ class KernelMoments(Protocol):
         """Fill the buffers for the density with coefficients u."""
 
 
+def _refuse_beyond_tables(head: Head) -> None:
+    exponent = head.beta * float(np.linalg.norm(head.B, 2))
+    if exponent > LARGEST_EXPONENT:
+        raise InputError(
+            f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
+            f"expected beta*|B| <= {LARGEST_EXPONENT:g}, or attention 'hardmax'"
+        )
+
+
 class FunkHeckeMoments:
     r"""Moments for B = sO by multipliers: three transforms of degree ≤ L_K, whatever the density's lmax.
 
@@ -61,6 +72,7 @@ class FunkHeckeMoments:
             )
         s, self.turn = factors
         kappa = head.beta * s
+        _refuse_beyond_tables(head)
         self.head = head
         self.source_degree = kernel_bandwidth(head.dim, kappa)
         self._space = space
@@ -97,6 +109,7 @@ class QuadratureMoments:
     """
 
     def __init__(self, head: Head, space: Space) -> None:
+        _refuse_beyond_tables(head)
         self.head = head
         self.turn = np.eye(head.dim)
         self.source_degree = kernel_bandwidth(head.dim, head.beta * float(np.linalg.norm(head.B, 2)))

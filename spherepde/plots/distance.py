@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..summary import measured_rate
+from ..summary import wasserstein_bounds
+from ..verdict import measured_rate
 from .marks import Mark, draw_marks, horizons
 from .record import Real, Record
 from .style import COMPONENTS, GUIDE, INK, THEORY, draw_trusted, log_limits, new_figure, styled, time_axis
@@ -19,16 +20,11 @@ VISIBLE = 1.05
 
 
 def upper_bound(record: Record) -> Real | None:
-    r"""Upper bound on W₂(ρ_t, Π♯ρ₀) for dim E = 1: the distance to E plus the transport between the clusters.
-
-    The mass near +e differs by |p_t − p_0| from the one Π sends there, moved at cost π: :math:`\pi|p_t-p_0|^{1/2}`
-    (triangle inequality).
-    """
-    mass, bar = record.series.get("hemisphere_mass"), record.error("hemisphere_mass")
-    if mass is None or record.target is None or not record.target.symmetric:
+    """Upper bound on W₂(ρ_t, Π♯ρ₀) where there is one: a single symmetric head, dim E = 1, a run with error bars."""
+    if record.target is None or not record.target.symmetric:
         return None
-    moved = np.abs(mass - mass[0]) + (0.0 if bar is None else bar)
-    return np.asarray(record.series["distance_to_E"] + np.pi * np.sqrt(moved), dtype=np.float64)
+    bounds = wasserstein_bounds(record.series)
+    return None if bounds is None else bounds[1]
 
 
 def draw_distance(ax: Axes, record: Record) -> None:

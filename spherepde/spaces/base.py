@@ -26,6 +26,14 @@ RESOLVED = 1e-10
 """A density is resolved when the modes left out hold less than this fraction of its L² norm."""
 
 
+def checked_degree(space: str, lmax: int, largest: int) -> int:
+    """A degree as a plain integer; InputError, naming the space, unless 2 ≤ lmax ≤ largest."""
+    whole = lmax if isinstance(lmax, int | np.integer) else -1
+    if not 2 <= whole <= largest:
+        raise InputError(f"{space}: expected lmax >= 2 and <= {largest}, got {lmax!r}")
+    return int(whole)
+
+
 class Space(ABC):
     """Band-limited functions on :math:`S^{d-1}` up to degree ``lmax``, on a grid dealiased by 3/2.
 

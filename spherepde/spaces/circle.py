@@ -8,7 +8,6 @@ Only k ≥ 0 is stored. The tangent vector is :math:`e_\theta=(-\sin\theta,\cos\
 
 from __future__ import annotations
 
-import operator
 from functools import cached_property
 from typing import Any
 
@@ -19,14 +18,16 @@ from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len
 
 from ..errors import InputError
-from .base import Modal, Real, Space
+from .base import Modal, Real, Space, checked_degree
+
+LARGEST_DEGREE = 2**20
 
 
 class Circle(Space):
     """Trigonometric polynomials of degree ≤ ``lmax`` on at least 3·lmax + 2 equispaced angles.
 
     ``threads`` is accepted for symmetry with the sphere; transforms this short run on one thread.
-    Raises InputError if lmax < 2.
+    Raises InputError unless 2 ≤ lmax ≤ 2²⁰.
     """
 
     dim = 2
@@ -38,11 +39,9 @@ class Circle(Space):
     )
 
     def __init__(self, lmax: int, *, backend: str = "auto", threads: int = 1, nodes: int | None = None) -> None:
-        if lmax < 2:
-            raise InputError(f"Circle: expected lmax >= 2, got {lmax}")
         if backend not in ("auto", "fftw"):
             raise InputError(f"Circle: expected backend 'auto', got {backend!r} (shtns and ducc0 belong to the sphere)")
-        self.lmax = lmax = operator.index(lmax)
+        self.lmax = lmax = checked_degree("Circle", lmax, LARGEST_DEGREE)
         self.threads = threads
         n = nodes or next_fast_len(3 * lmax + 2, real=True)
         self.shape = (n,)

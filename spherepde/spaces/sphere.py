@@ -9,7 +9,6 @@ Nodal arrays are (theta, phi), theta fastest in memory (see :meth:`Sphere.empty`
 
 from __future__ import annotations
 
-import operator
 from functools import cached_property
 
 import ducc0
@@ -19,9 +18,11 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import InputError
 from ..quadrature import gauss_legendre, spherical_points
-from .base import Modal, Real, Space
+from .base import Modal, Real, Space, checked_degree
 from .ducc import DuccTransforms
 from .transforms import SphereTransforms
+
+LARGEST_DEGREE = 4095
 
 
 def _choose(backend: str) -> type[SphereTransforms]:
@@ -57,7 +58,7 @@ class Sphere(Space):
     """Spherical harmonics of degree ≤ ``lmax`` on a (3/2)-dealiased Gauss grid.
 
     ``backend`` is "shtns" (fastest), "ducc0" (wheels everywhere) or "auto" (the first that is installed);
-    ``threads`` per transform. Raises InputError for lmax < 2 or a backend that is not there.
+    ``threads`` per transform. Raises InputError unless 2 ≤ lmax ≤ 4095, or for a backend that is not there.
     """
 
     dim = 3
@@ -71,9 +72,7 @@ class Sphere(Space):
     def __init__(
         self, lmax: int, *, backend: str = "auto", threads: int = 1, grid: tuple[int, int] | None = None
     ) -> None:
-        if lmax < 2:
-            raise InputError(f"Sphere: expected lmax >= 2, got {lmax}")
-        self.lmax = lmax = operator.index(lmax)
+        self.lmax = lmax = checked_degree("Sphere", lmax, LARGEST_DEGREE)
         grid = grid or _dealiased_grid(lmax)
         self.threads = threads
         self.shape = grid

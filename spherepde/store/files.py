@@ -17,6 +17,8 @@ import numpy as np
 
 from ..errors import InputError
 
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
 
 def to_json(value: Any) -> str:
     """JSON text of nested dicts, lists and numbers; numpy scalars and arrays become plain ones.
@@ -86,6 +88,18 @@ def refuse_if_written(path: Path) -> None:
             raise InputError(f"{path} is being written by another process") from None
         except OSError:
             return
+
+
+def refuse_if_foreign(path: Path, expected: str) -> None:
+    """Raise InputError unless the file is empty, one of ours, or an HDF5 file too damaged to say whose it is."""
+    with open(path, "rb") as file:
+        start = file.read(len(HDF5_SIGNATURE))
+    ours = start == b"" or start == HDF5_SIGNATURE
+    if ours and start:
+        with suppress(OSError, RuntimeError), _open_for_reading(path) as opened:
+            ours = opened.attrs.get("format") == expected
+    if not ours:
+        raise InputError(f"{path} will not be replaced: expected a {expected} file there, found something else")
 
 
 def open_hdf5(path: Path, expected: str, newest: int) -> h5py.File:

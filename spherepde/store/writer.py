@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, StorageError
-from .files import growing, mend_end, reason_of, refuse_if_written, replace_file, utc_now
+from .files import growing, mend_end, reason_of, refuse_if_foreign, refuse_if_written, replace_file, utc_now
 from .layout import FORMAT, FORMAT_VERSION, SeriesSpec, attribute, empty_run_file
 from .reader import RunFile
 from .tables import Table
@@ -105,6 +105,7 @@ class RunWriter:
                 raise InputError(f"{path} exists already: choose another name or replace it with --overwrite")
             if not os.access(path, os.W_OK):
                 raise InputError(f"{path} cannot be replaced: it is write-protected")
+            refuse_if_foreign(path, FORMAT)
             refuse_if_written(path)
         fixed = {"format": FORMAT, "format_version": FORMAT_VERSION}
         fixed |= {"status": "running", "reason": "", "finished": ""}

@@ -1,0 +1,105 @@
+"""Does a run show what the low-temperature theory says? Numbers with error bars, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .heads import DominantEigenspace, Head, concentration_rate
+from .store import RunFile
+from .summary import energy_balance, head_of, horizon_of, wasserstein_bounds
+
+Real = NDArray[np.float64]
+
+RATE_TOLERANCE = 0.15
+"""Measured rates this close to the asymptotic one, on [½ log β, log β] and on the last quarter, count as predicted."""
+LEAST_SHRINKAGE = 4.0
+"""A distance must have shrunk by this factor before anything is said about concentration."""
+DISTANCE_TOLERANCE = 0.05
+"""Rates are measured while the error bar of the distance is below this fraction of it."""
+
+
+def measured_rate(t: Real, distance: Real, window: tuple[float, float]) -> float:
+    """Exponential rate −d log(distance)/dt by least squares over a window of times."""
+    inside = (t >= window[0]) & (t <= window[1])
+    return -float(np.polyfit(t[inside], np.log(distance[inside]), 1)[0])
+
+
+def trusted_until(series: Mapping[str, Real]) -> float:
+    """Until when the distance to E is trusted: the velocity horizon, or where its own bar passes 5 % of it."""
+    t, distance = series["t"], series["distance_to_E"]
+    bar = series.get("distance_to_E_error", np.zeros_like(distance))
+    lost = np.flatnonzero(~(bar <= DISTANCE_TOLERANCE * distance) | (distance == 0.0))
+    return min(float(t[lost[0] - 1] if lost.size and lost[0] else t[-1]), horizon_of(series, "velocity"))
+
+
+def _table(series: Mapping[str, Real], moments: Real, target: DominantEigenspace) -> list[str]:
+    t, distance = series["t"], series["distance_to_E"]
+    bar = series.get("distance_to_E_error", np.full_like(distance, np.nan))
+    bounds = wasserstein_bounds(series)
+    rows = [f"       t   distance to E (dim {target.dim})   error bar   bounds of W₂(ρ_t, Π♯ρ₀), geodesic"]
+    for i in dict.fromkeys(int(np.argmin(np.abs(t - moment))) for moment in moments):
+        if bounds is not None:
+            between = f"{bounds[0][i]:.6f} … {bounds[1][i]:.6f}"
+        else:
+            between = "needs transport on E" if "distance_to_E_error" in series else "needs a companion run"
+        beyond = "   beyond the velocity horizon" if t[i] >= horizon_of(series, "velocity") else ""
+        rows.append(f"  {t[i]:6.3f}   {distance[i]:.8f}              {bar[i]:.1e}     {between}{beyond}")
+    return rows
+
+
+def _energy_lines(run: RunFile, head: Head) -> list[str]:
+    series = run.series
+    if "energy" not in series or not np.array_equal(head.V, head.B) or run.config["model"].get("diffusion"):
+        return []
+    energy, t = series["energy"], series["t"]
+    rises = bool(np.all(np.diff(energy) > -1e-13 * np.abs(energy).max()))
+    gap = np.abs(energy_balance(t, energy, series["dissipation"])).max()
+    residual = gap / max(float(np.ptp(energy)), np.finfo(float).tiny)
+    how = "rising at every step" if rises else "NOT monotone"
+    return [
+        f"energy × e^(−β|B|) {energy[0]:.8f} → {energy[-1]:.8f}, {how}, "
+        f"balance with its dissipation to {residual:.1e} of the rise"
+    ]
+
+
+def verdict(run: RunFile) -> str:
+    """Energy budget where there is one, distances and bounds, measured against predicted rates, and a sentence."""
+    head, series = head_of(run.config), run.series
+    if head is None or "distance_to_E" not in series:
+        return "verdict: none, the theory of concentration speaks about a single head"
+    lines = _energy_lines(run, head)
+    attention = run.config["model"]["attention"]
+    target, rate = DominantEigenspace(head.A), concentration_rate(head)
+    silent = {
+        "it is about softmax and hardmax attention": attention == "unnormalised",
+        "it has no diffusion": bool(run.config["model"].get("diffusion")),
+        "here VBᵀ is not symmetric, or E is everything": rate is None,
+        "it is about low temperature, β > e": attention == "softmax" and head.beta <= np.e,
+    }
+    if rate is None or any(silent.values()):
+        why = next(reason for reason, applies in silent.items() if applies)
+        return "\n".join([*lines, f"verdict: the low-temperature theory makes no prediction for this run ({why})"])
+    t, distance = series["t"], series["distance_to_E"]
+    trusted = trusted_until(series)
+    scale = float(np.log(head.beta)) if attention == "softmax" else trusted
+    moments = scale * np.array([0.0, 0.5, 1.0, 1.5, 2.0])
+    lines += _table(series, moments[moments <= t[-1] + 0.1], target)
+    end = min(trusted, scale)
+    windows = ((0.5 * end, end), (0.75 * trusted, trusted))
+    closer = float(distance[0] / distance[int(np.argmin(np.abs(t - trusted)))])
+    if min(np.count_nonzero((t >= a) & (t <= b)) for a, b in windows) < 5:
+        return "\n".join([*lines, "verdict: none, the run is too short to measure a rate"])
+    rates = [measured_rate(t, distance, window) for window in windows]
+    shown = ", ".join(f"{seen:.4f} on [{a:.1f}, {b:.1f}]" for seen, (a, b) in zip(rates, windows, strict=True))
+    powers = ", up to powers of t" if target.dim > 1 else ""
+    lines.append(f"rate of decay  predicted {rate:.4f} (β = ∞, t → ∞{powers}), measured {shown}")
+    off = max(abs(seen / rate - 1.0) for seen in rates)
+    if closer < LEAST_SHRINKAGE:
+        found = "none yet, too short to see concentration"
+    else:
+        found = "CONCENTRATION on E" if off < RATE_TOLERANCE else "NOT the predicted concentration on E"
+    lines.append(f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rates off by at most {off:.1%}")
+    return "\n".join(lines)
