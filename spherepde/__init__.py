@@ -28,8 +28,9 @@ from .equation import ContinuityEquation
 from .errors import InputError, NumericalError
 from .experiment import build_simulation, density_from_run, resume_simulation
 from .heads import DominantEigenspace, Head, concentration_rate
+from .result import Result
 from .script import run_script
-from .simulation import Result, Simulation
+from .simulation import Simulation
 from .spaces import Circle, Sphere
 from .store import RunFile
 

@@ -10,7 +10,7 @@ import typer
 from .config import load_config
 from .errors import one_sentence
 from .experiment import build_simulation, resume_simulation
-from .simulation import Result
+from .result import Result
 from .store import RunFile
 from .summary import describe
 from .verdict import verdict

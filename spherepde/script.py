@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import script_parameters
 from .errors import one_sentence
-from .simulation import Result
+from .result import Result
 from .store import RunFile
 from .summary import describe
 from .verdict import verdict

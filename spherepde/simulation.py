@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .errors import InputError, NumericalError
 from .heads import NUMBER
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
+from .result import Result
 from .steppers import (
     FixedStep,
     StepController,
@@ -39,28 +40,6 @@ DEFAULT_RTOL = 1e-8
 COURANT_SAFETY = 0.95
 """Adaptive steps stay below this fraction of the scheme's stability limit in dt·max|v|·lmax: beyond it, explicit stages
 amplify the spectral tail long before a weak norm notices."""
-STATUS_EXIT = {"done": 0, "stopped": 1, "interrupted": 130}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended: ``status`` ("done", "stopped" or "interrupted"), ``reason`` a sentence, and where.
-
-    ``state`` holds the modal coefficients at ``time``; ``values`` the last recorded diagnostics.
-    """
-
-    status: str
-    reason: str
-    time: float
-    state: Modal
-    values: dict[str, Real]
-    horizons: Horizons
-    path: Path | None
-
-    @property
-    def exit_status(self) -> int:
-        """0 done, 1 stopped for a numerical or storage reason, 130 interrupted."""
-        return STATUS_EXIT[self.status]
 
 
 class Simulation:
