@@ -19,7 +19,7 @@ def make_space(kind: str, lmax: int) -> Space:
     if kind == "circle":
         return Circle(lmax)
     if kind == "shtns":
-        pytest.importorskip("shtns")
+        pytest.importorskip("shtns", exc_type=ImportError)
     return Sphere(lmax, backend=kind)
 
 
@@ -508,7 +508,7 @@ class TestSphereShtns(SphereContract):
 
     @pytest.fixture(autouse=True)
     def _installed(self):
-        pytest.importorskip("shtns")
+        pytest.importorskip("shtns", exc_type=ImportError)
 
     @pytest.mark.parametrize("lmax", (31, 255))
     def test_both_backends_agree(self, lmax):
