@@ -35,3 +35,7 @@ class Result:
     def exit_status(self) -> int:
         """0 done, 1 stopped for a numerical or storage reason, 130 interrupted."""
         return STATUS_EXIT[self.status]
+
+    def __repr__(self) -> str:
+        where = f", file {self.path}" if self.path is not None else ""
+        return f"Result({self.status}: {self.reason}{where})"

@@ -100,6 +100,10 @@ class Simulation:
             self.error_bars = ErrorBars.start(self.diagnostics, Diagnostics(coarse), self.tableau, state)
         self.controller = self._controller()
 
+    def __repr__(self) -> str:
+        out = f", file {self.recorder.path}" if self.recorder.path is not None else ""
+        return f"Simulation({self.model!r}, {self.initial!r}, at t = {self.time:g}{out})"
+
     # ---- setting up
 
     def _check_options(self) -> None:

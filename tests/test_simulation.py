@@ -453,6 +453,17 @@ def test_required_lmax_is_enough():
     circle_simulation(None, lmax=needed, rho0=NARROW)
 
 
+def test_representations_tell_the_story(tmp_path):
+    simulation = circle_simulation(tmp_path / "run.h5")
+    result = simulation.run(0.1)
+    assert repr(result) == f"Result(done: reached t = 0.1, file {tmp_path / 'run.h5'})"
+    assert (
+        "Circle(lmax=63" in repr(simulation)
+        and "fisher_bingham" in repr(simulation)
+        and "at t = 0.1" in repr(simulation)
+    )
+
+
 def test_existing_file_is_kept_unless_overwritten(tmp_path):
     path = tmp_path / "run.h5"
     circle_simulation(path).run(0.1)
