@@ -28,6 +28,7 @@ setup(
         "typer>=0.12",
         "rich>=13",
         "threadpoolctl>=3.1",
+        "POT>=0.9.7",
     ],
     extras_require={
         "shtns": ["shtns>=3.7.5"],

@@ -1,0 +1,71 @@
+"""Ground costs: the p-th power of the geodesic or of the chordal distance on the unit sphere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InputError
+
+Array = NDArray[np.float64]
+Ground = Literal["geodesic", "chordal"]
+
+GROUNDS = ("geodesic", "chordal")
+
+
+@dataclass(frozen=True)
+class Cost:
+    r"""The cost :math:`c(x,y)=\mathrm{dist}(x,y)^p` of moving a unit of mass from x to y, both unit vectors.
+
+    ``ground`` is "geodesic" (the angle, in radians) or "chordal" (:math:`|x-y|=2\sin(\text{angle}/2)`); ``p`` ≥ 1.
+    Raises InputError for anything else.
+    """
+
+    p: float = 2.0
+    ground: Ground = "geodesic"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.p, int | float | np.integer | np.floating) and not isinstance(self.p, bool)
+        if not (number and 1.0 <= self.p < np.inf):
+            raise InputError(f"transport: p = {self.p!r}; expected a finite number >= 1")
+        if self.ground not in GROUNDS:
+            raise InputError(f"transport: ground = {self.ground!r}; expected one of {', '.join(GROUNDS)}")
+
+    def of_angle(self, angle: ArrayLike) -> Array:
+        """The cost of points an angle apart (radians, any sign, at most π)."""
+        theta = np.abs(np.asarray(angle, dtype=np.float64))
+        distance = theta if self.ground == "geodesic" else 2.0 * np.sin(0.5 * theta)
+        return distance if self.p == 1.0 else np.asarray(distance**self.p)
+
+    def slope_at(self, angle: ArrayLike) -> Array:
+        """Derivative of the cost with respect to the angle, for angles in [0, π]."""
+        theta = np.asarray(angle, dtype=np.float64)
+        if self.ground == "geodesic":
+            return np.asarray(self.p * theta ** (self.p - 1.0))
+        return np.asarray(self.p * (2.0 * np.sin(0.5 * theta)) ** (self.p - 1.0) * np.cos(0.5 * theta))
+
+    def between(self, x: ArrayLike, y: ArrayLike) -> Array:
+        """The cost between unit vectors of shapes (..., d), broadcast against each other."""
+        return self.of_angle(angle_between(x, y))
+
+    def distance(self, total: float) -> float:
+        """The p-th root of a total cost (rounding below zero counts as zero)."""
+        return float(max(total, 0.0) ** (1.0 / self.p))
+
+    @property
+    def largest(self) -> float:
+        """The cost between antipodes, which none exceeds."""
+        return float((pi if self.ground == "geodesic" else 2.0) ** self.p)
+
+    def __str__(self) -> str:
+        return f"W_{self.p:g}, {self.ground}"
+
+
+def angle_between(x: ArrayLike, y: ArrayLike) -> Array:
+    """Angles between unit vectors (..., d), accurate for near and for nearly antipodal points alike."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    return np.asarray(2.0 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1)))
