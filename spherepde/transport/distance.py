@@ -31,4 +31,5 @@ class Distance:
         return self.value
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.value:.12g} in [{self.lower:.12g}, {self.upper:.12g}], {self.cost}; {self.status})"
+        bounds = f"[{self.lower:.12g}, {self.upper:.12g}]"
+        return f"{type(self).__name__}({self.value:.12g} in {bounds}, {self.cost}; {self.status})"

@@ -34,7 +34,7 @@ def checked_points(points: ArrayLike, dim: int | None = None, what: str = "atoms
         raise InputError(f"transport: {what} have shape {x.shape}; expected (n, {dim or 'd'}) with n >= 1")
     if not np.isfinite(x).all():
         raise InputError(
-            f"transport: {what}[{_first(~np.isfinite(x).all(axis=1))}] is not finite; expected unit vectors"
+            f"transport: {what}[{_first(np.isnan(x @ np.zeros(x.shape[1])))}] is not finite; expected unit vectors"
         )
     length = np.linalg.norm(x, axis=1)
     off = np.abs(length - 1.0) > UNIT_TOLERANCE
@@ -109,6 +109,7 @@ class HarmonicDensity:
         self._ducc = (c * np.where(order % 2 == 0, 1.0, -1.0))[None]  # ducc0's harmonics carry (-1)^m
 
     def __call__(self, points: Array) -> Array:
+        """Values (n,) at unit vectors (n, 3)."""
         x = np.asarray(points, dtype=np.float64)
         location = np.empty((len(x), 2))
         location[:, 0] = np.arctan2(np.hypot(x[:, 0], x[:, 1]), x[:, 2])
