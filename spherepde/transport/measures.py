@@ -34,7 +34,7 @@ def checked_points(points: ArrayLike, dim: int | None = None, what: str = "atoms
         raise InputError(f"transport: {what} have shape {x.shape}; expected (n, {dim or 'd'}) with n >= 1")
     if not np.isfinite(x).all():
         raise InputError(
-            f"transport: {what}[{_first(np.isnan(x @ np.zeros(x.shape[1])))}] is not finite; expected unit vectors"
+            f"transport: {what}[{_first(np.asarray(~np.isfinite(x).all(axis=1)))}] is not finite; expected unit vectors"
         )
     length = np.linalg.norm(x, axis=1)
     off = np.abs(length - 1.0) > UNIT_TOLERANCE
