@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .concentration import AntipodalLimit, Concentration, bound_quantities, distance_quantities
 from .equation import ContinuityEquation
 from .filters import spectral_tail
 from .heads import DominantEigenspace
 from .kernels import zonal_multipliers
+from .plane_concentration import CircleLimit, PlaneConcentration, solved_quantities
 from .spaces import Space
 from .store import SeriesSpec
 
@@ -47,13 +51,45 @@ def hemisphere_functional(space: Space, target: DominantEigenspace) -> Modal:
 class Diagnostics:
     """Everything recorded of a state of one equation.
 
-    ``observables`` are the cheap linear statistics that carry error bars; ``measure`` adds what needs the grid.
+    ``observables`` are the cheap statistics that carry error bars; ``measure`` adds what needs the grid. Distances to
+    Π♯ρ₀ are among them once :attr:`limit` is set, by :meth:`start` or from elsewhere.
     """
 
     def __init__(self, equation: ContinuityEquation) -> None:
         self.equation = equation
         self.space = equation.space
         self.limit_space = equation.attention.limit_space
+        self.limit: AntipodalLimit | CircleLimit | None = None
+        """The measure Π♯ρ₀; None if it is unknown or not wanted."""
+
+    def start(self, u: Modal) -> None:
+        """Take u as the initial state: its image under Π is what distances are measured to from now on."""
+        concentration = self._antipodal or self._plane
+        self.limit = None if concentration is None else concentration.limit_of(u)
+
+    def limit_from_json(self, table: Mapping[str, Any] | None) -> None:
+        """Take up the limit that a checkpoint kept."""
+        self.limit = None
+        if table is not None:
+            kind = CircleLimit if table["kind"] == "circle" else AntipodalLimit
+            self.limit = kind.from_json(table)
+
+    @cached_property
+    def _antipodal(self) -> Concentration | None:
+        if self.limit_space is None:
+            return None
+        return Concentration.of(self.space, self.equation.attention.heads[0], self.limit_space)
+
+    @cached_property
+    def _plane(self) -> PlaneConcentration | None:
+        if self.limit_space is None:
+            return None
+        return PlaneConcentration.of(self.space, self.equation.attention.heads[0], self.limit_space)
+
+    @property
+    def potentials(self) -> dict[str, Modal]:
+        """What the next solve of a dearer distance starts from; part of a run's state."""
+        return {} if self.limit is None or self._plane is None else self._plane.potentials
 
     @cached_property
     def _distances(self) -> dict[str, Modal]:
@@ -70,7 +106,7 @@ class Diagnostics:
             return None
         return hemisphere_functional(self.space, self.limit_space)
 
-    @cached_property
+    @property
     def observable_quantities(self) -> dict[str, SeriesSpec]:
         """The statistics that get an error bar."""
         dim = self.space.dim
@@ -87,12 +123,24 @@ class Diagnostics:
             quantities["hemisphere_mass"] = SeriesSpec(
                 (), "mass where x.e > 0, e spanning E: what the projection sends to +e"
             )
-        return quantities
+        return quantities | (distance_quantities() if isinstance(self.limit, AntipodalLimit) else {})
 
-    @cached_property
+    @property
+    def first_order(self) -> set[str]:
+        """The observables that converge only like 1/lmax towards a measure that is no longer resolved."""
+        return {name for name in self.observable_quantities if name.startswith("wasserstein_1_")}
+
+    @property
+    def solved_quantities(self) -> dict[str, SeriesSpec]:
+        """The quantities that are solved for at save times only."""
+        return solved_quantities() if isinstance(self.limit, CircleLimit) else {}
+
+    @property
     def quantities(self) -> dict[str, SeriesSpec]:
         """All recorded quantities but the error bars."""
         quantities = {"mass": SeriesSpec((), "mass int rho")} | self.observable_quantities
+        if self.limit is not None:
+            quantities |= self.solved_quantities | bound_quantities()
         if self.equation.field.has_energy:
             scale = f"times exp(-{self.equation.field.energy_log_scale:.17g})"
             quantities["energy"] = SeriesSpec(
@@ -107,7 +155,26 @@ class Diagnostics:
         }
 
     def observables(self, u: Modal) -> dict[str, Real]:
-        """First and second moments and distances to E, from coefficients alone."""
+        """First and second moments, distances to E and to Π♯ρ₀, from coefficients alone."""
+        return self._statistics(u) | {name: np.array(value) for name, value in self._to_limit(u, ("",)).items()}
+
+    def solve(self, u: Modal, measured: Mapping[str, Real]) -> dict[str, Real]:
+        """The quantities of :attr:`solved_quantities`; ``measured`` is what :meth:`measure` says of u."""
+        if not isinstance(self.limit, CircleLimit) or self._plane is None:
+            return {}
+        return self._plane.distances(u, self.limit, measured)
+
+    def _to_limit(self, u: Modal, parts: tuple[str, ...]) -> dict[str, float]:
+        """Distances to Π♯ρ₀ and their bounds, those whose names end with one of the parts."""
+        if isinstance(self.limit, AntipodalLimit) and self._antipodal is not None:
+            found = self._antipodal.distances(u, self.limit).items()
+            pick = {"": "value", "_lower": "lower", "_upper": "upper"}
+            return {f"{name}{part}": getattr(d, pick[part]) for name, d in found for part in parts}
+        if isinstance(self.limit, CircleLimit) and self._plane is not None and "_lower" in parts:
+            return self._plane.bounds(u, self.limit)
+        return {}
+
+    def _statistics(self, u: Modal) -> dict[str, Real]:
         _, mean, second = self.space.moments(u)
         values = {"mean": mean, "second_moment": second}
         for name, functional in self._distances.items():
@@ -117,10 +184,11 @@ class Diagnostics:
         return values
 
     def measure(self, u: Modal) -> dict[str, Real]:
-        """All quantities of :attr:`quantities`."""
+        """All quantities of :attr:`quantities` but those of :attr:`solved_quantities`."""
         density = self.space.to_nodal(u)
         positive = np.maximum(density, np.finfo(float).tiny)
-        values: dict[str, float | Real] = {"mass": self.space.moments(u)[0], **self.observables(u)}
+        values: dict[str, float | Real] = {"mass": self.space.moments(u)[0], **self._statistics(u)}
+        values |= self._to_limit(u, ("", "_lower", "_upper"))
         budget = self.equation.field.budget(u, density)
         values["max_speed"] = budget.speed
         if self.equation.field.has_energy:

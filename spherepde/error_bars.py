@@ -1,7 +1,9 @@
 """Error bars of a run: a companion at lower resolution in lockstep, and the embedded errors of the time steps.
 
 The bar of an observable is the largest component of |run − companion| plus the sum over the steps of what the embedded
-error would change: the first covers the truncation in space, the second that in time.
+error would change: the first covers the truncation in space, the second that in time. Quantities that converge like
+1/lmax only once the density is unresolved (W₁, whose cost has a kink where the mass gathers) get the error that this
+order implies for the companion: the difference times r/(r − 1), r the ratio of the two degrees.
 """
 
 from __future__ import annotations
@@ -65,6 +67,9 @@ class ErrorBars:
         bars = {}
         for name, total in self.time_error.items():
             difference = np.nan if coarse is None else float(np.max(np.abs(observables[name] - coarse[name])))
+            if name in self.diagnostics.first_order:
+                ratio = self.diagnostics.space.lmax / self.companion.space.lmax
+                difference *= ratio / (ratio - 1.0)
             bars[f"{name}_error"] = np.full(np.shape(observables[name]), difference + total)
         return bars
 

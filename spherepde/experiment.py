@@ -80,6 +80,7 @@ def _options(config: RunConfig, out: str | Path | None) -> dict[str, Any]:
         "companion_lmax": config.space.companion_lmax,
         "save_density": output.density,
         "save_velocity": output.velocity,
+        "wasserstein": output.wasserstein,
         "checkpoint_every": output.checkpoint_every,
     }
 

@@ -41,7 +41,13 @@ class Recorder:
         """Whether the file is open for writing."""
         return self._writer is not None
 
-    def open(self, series: Mapping[str, SeriesSpec], config: dict[str, Any], warnings: list[str]) -> None:
+    def open(
+        self,
+        series: Mapping[str, SeriesSpec],
+        config: dict[str, Any],
+        warnings: list[str],
+        limit_measure: dict[str, Any] | None = None,
+    ) -> None:
         """Create the file, unless it is open already (a resumed run). Raises InputError if it cannot be."""
         if self.path is None:
             return
@@ -69,7 +75,8 @@ class Recorder:
                 "backend": space.backend,
                 "kernel_bandwidth": self._model.field.source_degree,
                 "warnings": " ".join(warnings),
-            },
+            }
+            | ({} if limit_measure is None else {"limit_measure": limit_measure}),
             overwrite=self.overwrite,
         )
 

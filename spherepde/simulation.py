@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from .heads import NUMBER
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
 from .result import Result
+from .run_options import check_options, save_times
 from .steppers import (
     FixedStep,
     StepController,
@@ -37,6 +37,7 @@ Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
 DEFAULT_RTOL = 1e-8
+POTENTIAL = "potential_"
 COURANT_SAFETY = 0.95
 """Adaptive steps stay below this fraction of the scheme's stability limit in dt·max|v|·lmax: beyond it, explicit stages
 amplify the spectral tail long before a weak norm notices."""
@@ -55,6 +56,7 @@ class Simulation:
     rtol: local error per step relative to the state; or dt: a fixed step.
     companion_lmax: degree of a second run in lockstep whose difference is the error bar of every moment; 0 for none.
     save_density, save_velocity: write nodal densities; write the source moments of the velocity at every step.
+    wasserstein: record the distances to the limit Π♯ρ₀ where it is known (:mod:`spherepde.concentration`).
     checkpoint_every: wall-clock seconds between checkpoints.
 
     Raises InputError for a density the space cannot hold, contradictory options, or an output that cannot be written.
@@ -73,6 +75,7 @@ class Simulation:
         companion_lmax: int = 0,
         save_density: bool = True,
         save_velocity: bool = True,
+        wasserstein: bool = True,
         checkpoint_every: float = 60.0,
         overwrite: bool = False,
         progress: bool = True,
@@ -84,20 +87,34 @@ class Simulation:
         self.rtol = DEFAULT_RTOL if rtol is None and dt is None else rtol
         self.dt = dt
         self.companion_lmax = companion_lmax
+        self.wasserstein = wasserstein
         self.checkpoint_every = checkpoint_every
         self.progress = progress
-        self._check_options()
+        check_options(
+            model,
+            initial,
+            self.tableau,
+            rtol=self.rtol,
+            dt=dt,
+            save_every=save_every,
+            companion_lmax=companion_lmax,
+            checkpoint_every=checkpoint_every,
+        )
         path = None if out is None else Path(out)
         self.recorder = Recorder(path, model, density=save_density, velocity=save_velocity, overwrite=overwrite)
         self.diagnostics = Diagnostics(model)
         self.horizons = Horizons()
         self.time = 0.0
         self.state = self._project(model, "lmax")
+        if wasserstein:
+            self.diagnostics.start(self.state)
         self.error_bars: ErrorBars | None = None
         if companion_lmax:
             coarse = model.on(model.space.refined(companion_lmax))
             state = self._project(coarse, "companion_lmax")
-            self.error_bars = ErrorBars.start(self.diagnostics, Diagnostics(coarse), self.tableau, state)
+            watching = Diagnostics(coarse)
+            watching.limit = self.diagnostics.limit
+            self.error_bars = ErrorBars.start(self.diagnostics, watching, self.tableau, state)
         self.controller = self._controller()
 
     def __repr__(self) -> str:
@@ -105,29 +122,6 @@ class Simulation:
         return f"Simulation({self.model!r}, {self.initial!r}, at t = {self.time:g}{out})"
 
     # ---- setting up
-
-    def _check_options(self) -> None:
-        if not isinstance(self.initial, Density):
-            raise InputError(
-                f"initial density: expected a Density, got {self.initial!r}; wrap a function in from_callable"
-            )
-        if self.rtol is not None and self.dt is not None:
-            raise InputError(f"time: expected rtol or dt, got both (rtol = {self.rtol!r}, dt = {self.dt!r})")
-        if self.dt is None and self.tableau.error_weights is None:
-            raise InputError(f"time.stepper = {self.tableau.name!r} has no embedded error: expected a fixed time.dt")
-        if not (isinstance(self.checkpoint_every, NUMBER) and self.checkpoint_every >= 0.0):
-            raise InputError(f"output.checkpoint_every = {self.checkpoint_every!r}: expected seconds >= 0")
-        for name, value in {"time.rtol": self.rtol, "time.dt": self.dt, "time.save_every": self.save_every}.items():
-            if value is not None and not (isinstance(value, NUMBER) and np.isfinite(value) and value > 0.0):
-                raise InputError(f"{name} = {value!r}: expected a positive number")
-        whole = isinstance(self.companion_lmax, int | np.integer)
-        if not whole or (self.companion_lmax and not 3 <= self.companion_lmax < self.model.space.lmax):
-            raise InputError(
-                f"space.companion_lmax = {self.companion_lmax}: "
-                f"expected 3 <= companion_lmax < lmax = {self.model.space.lmax}"
-            )
-        if self.initial.dim != self.model.space.dim:
-            raise InputError(f"initial density has dim {self.initial.dim}, the model has dim {self.model.space.dim}")
 
     def _project(self, model: ContinuityEquation, key: str) -> Modal:
         try:
@@ -183,6 +177,7 @@ class Simulation:
                 "file": str(self.recorder.path),
                 "density": self.recorder.density,
                 "velocity": self.recorder.velocity,
+                "wasserstein": self.wasserstein,
                 "checkpoint_every": self.checkpoint_every,
             },
         }
@@ -199,7 +194,7 @@ class Simulation:
             self.restore()  # a second run of the same simulation goes on with its file
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
-            self.recorder.open(self._series(), self.to_config(until), self.warnings)
+            self.recorder.open(self._series(), self.to_config(until), self.warnings, self._limit())
             for warning in self.warnings:
                 line.say(f"warning: {warning}")
             with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
@@ -213,21 +208,22 @@ class Simulation:
     def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
         step = imex_step(self.model, self.tableau)
         last_checkpoint = time.monotonic()
-        values = self._values(self.diagnostics.measure(self.state), 0.0, line)
+        values = self._values(self.diagnostics.measure(self.state), 0.0, line, saving=self.time == 0.0)
         self._prepare_step(values)
         try:
             if self.time == 0.0:
                 self.recorder.record(self.time, values, self.state)
                 self.recorder.save(self.time, self.state)
                 self._checkpoint()
-            for target in self._save_times(until):
+            assert self.save_every is not None
+            for target in save_times(self.time, until, self.save_every):
                 for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
                     measured = self.diagnostics.measure(accepted.state)
                     guard(accepted.time, measured)
                     self.time, self.state = accepted.time, accepted.state
                     if self.error_bars is not None:
                         self.error_bars = self.error_bars.after(accepted, measured)
-                    values = self._values(measured, accepted.step_size, line)
+                    values = self._values(measured, accepted.step_size, line, saving=self.time == target)
                     self._prepare_step(values)
                     self.recorder.record(self.time, values, self.state)
                     line.update(self.time, accepted.step_size, values)
@@ -251,9 +247,14 @@ class Simulation:
         self.recorder.finish(status, reason, asdict(self.horizons))
         return status, reason
 
-    def _values(self, measured: dict[str, Real], step_size: float, line: ProgressLine) -> dict[str, Real]:
+    def _values(
+        self, measured: dict[str, Real], step_size: float, line: ProgressLine, *, saving: bool
+    ) -> dict[str, Real]:
         """A row of the series: what was measured, its error bars, the horizons known so far, the step taken."""
-        values = measured | (self.error_bars.values(measured) if self.error_bars is not None else {})
+        solved = dict.fromkeys(self.diagnostics.solved_quantities, np.array(np.nan))
+        if saving:
+            solved = self.diagnostics.solve(self.state, measured)
+        values = measured | solved | (self.error_bars.values(measured) if self.error_bars is not None else {})
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         for name, horizon in asdict(self.horizons).items():
@@ -268,14 +269,6 @@ class Simulation:
 
     def _stable_step(self, speed: float) -> float:
         return COURANT_SAFETY * self.tableau.imaginary_limit / max(speed * self.model.space.lmax, 1e-300)
-
-    def _save_times(self, until: float) -> Iterator[float]:
-        assert self.save_every is not None
-        count = int(np.floor(self.time / self.save_every * (1.0 + 1e-12))) + 1
-        while (target := count * self.save_every) < until * (1.0 - 1e-9):
-            yield target
-            count += 1
-        yield until
 
     # ---- writing
 
@@ -292,8 +285,11 @@ class Simulation:
         quantities["step_size"] = SeriesSpec((), "time step just taken")
         return quantities
 
+    def _limit(self) -> dict[str, Any] | None:
+        return None if self.diagnostics.limit is None else self.diagnostics.limit.to_json()
+
     def _checkpoint(self) -> None:
-        arrays = {"state": self.state}
+        arrays = {"state": self.state} | {POTENTIAL + name: a for name, a in self.diagnostics.potentials.items()}
         if self.error_bars is not None and self.error_bars.companion_state is not None:
             arrays["companion_state"] = self.error_bars.companion_state
         state = {
@@ -302,6 +298,7 @@ class Simulation:
             "step_size": self.controller.step_size,
             "last_error": self.controller.last_error,
             "horizons": asdict(self.horizons),
+            "limit_measure": self._limit(),
             "time_error": dict(self.error_bars.time_error) if self.error_bars is not None else {},
         }
         self.recorder.checkpoint(arrays, state)
@@ -310,7 +307,13 @@ class Simulation:
         """Take up the state of the checkpoint beside the run file, dropping what the file holds beyond it."""
         arrays, state = self.recorder.restore()
         self.time, self.state = float(state["time"]), arrays["state"]
+        self.wasserstein &= "limit_measure" in state  # a run begun before distances were recorded goes on without
+        self.diagnostics.limit_from_json(state.get("limit_measure"))
+        self.diagnostics.potentials.update(
+            {name.removeprefix(POTENTIAL): a for name, a in arrays.items() if name.startswith(POTENTIAL)}
+        )
         if self.error_bars is not None:
+            self.error_bars.companion.limit = self.diagnostics.limit
             self.error_bars = replace(
                 self.error_bars, companion_state=arrays.get("companion_state"), time_error=state["time_error"]
             )

@@ -15,6 +15,9 @@ from .store import RunFile
 
 Real = NDArray[np.float64]
 
+RECORDED = "wasserstein_2_geodesic"
+"""The series of W₂(ρ_t, Π♯ρ₀) that the summary and the verdict speak of."""
+
 
 def head_of(config: dict[str, Any]) -> Head | None:
     """The single head of a run's configuration; None if it has several."""
@@ -93,6 +96,8 @@ def describe(run: RunFile) -> str:
     if "distance_to_E" in series and head is not None and DominantEigenspace(head.A).dim < head.dim:
         start, end = series["distance_to_E"][[0, -1]]
         lines["distance to E"] = f"{start:.6f} → {end:.6f} (geodesic; W₂ to the nearest measure on E)"
+    if RECORDED in series:
+        lines["W₂ to Π♯ρ₀"] = _at_the_end(series)
     if not attributes["kernel_bandwidth"]:
         lines["space"] = lines["space"].split(", kernel bandwidth")[0]
     command = shorten(attributes["command"], 80, placeholder=" …")
@@ -101,6 +106,17 @@ def describe(run: RunFile) -> str:
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
     return "\n".join([str(run.path), *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
+
+
+def _at_the_end(series: Mapping[str, Real]) -> str:
+    """The last known distance to the limit measure, with its bar and its bounds."""
+    known = np.flatnonzero(np.isfinite(series[RECORDED]))
+    if not known.size:
+        return "not known"
+    last = known[-1]
+    value, lower, upper = (series[name][last] for name in (RECORDED, f"{RECORDED}_lower", f"{RECORDED}_upper"))
+    bar = f" ± {series[f'{RECORDED}_error'][last]:.1e}" if f"{RECORDED}_error" in series else ""
+    return f"{series[RECORDED][known[0]]:.6f} → {value:.6f}{bar} (geodesic; bounds {lower:.6f} … {upper:.6f})"
 
 
 def transported(t: Real, rate: Real) -> Real:
@@ -118,17 +134,28 @@ def energy_balance(t: Real, energy: Real, dissipation: Real) -> Real:
 
 
 def wasserstein_bounds(series: Mapping[str, Real]) -> tuple[Real, Real] | None:
-    r"""Lower and upper bounds of W₂(ρ_t, Π♯ρ₀), geodesic, for dim E = 1, error bars included; None without them.
+    r"""Lower and upper bounds of W₂(ρ_t, Π♯ρ₀), geodesic, error bars included; None where they are not recorded.
 
-    A density gives E^⊥ no mass, so its distance d to the measures on E∩S is a lower bound; Π♯ρ_t and Π♯ρ₀ differ by
-    mass at ±e, moved at cost π, so :math:`d+\pi|p_t-p_0|^{1/2}` is an upper one (p the mass on the side of +e).
+    A density gives E^⊥ no mass, so its distance d to the measures on E∩S is a lower bound. For dim E = 1, Π♯ρ_t and
+    Π♯ρ₀ differ by mass at ±e, moved at cost π, so :math:`d+\pi|p_t-p_0|^{1/2}` is an upper one (p the mass on the side
+    of +e); files of earlier versions hold what it takes. For dim E = 2 it is d plus a distance along the circle, and
+    the only error bar is that of d.
     """
-    if "hemisphere_mass" not in series or "hemisphere_mass_error" not in series:
+    if "distance_to_E_error" not in series:
         return None
     distance, bar = series["distance_to_E"], series["distance_to_E_error"]
-    mass, mass_bar = series["hemisphere_mass"], series["hemisphere_mass_error"]
-    moved = np.abs(mass - mass[0]) + mass_bar + mass_bar[0]
-    return np.maximum(distance - bar, 0.0), distance + bar + np.pi * np.sqrt(moved)
+    recorded = f"{RECORDED}_upper" in series
+    if "hemisphere_mass_error" in series:
+        mass, mass_bar = series["hemisphere_mass"], series["hemisphere_mass_error"]
+        moved = np.abs(mass - mass[0])
+        if recorded:
+            moved = ((series[f"{RECORDED}_upper"] - series[f"{RECORDED}_lower"]) / np.pi) ** 2
+        upper = distance + np.pi * np.sqrt(moved + mass_bar + mass_bar[0])
+    elif recorded:
+        upper = series[f"{RECORDED}_upper"]
+    else:
+        return None
+    return np.maximum(distance - bar, 0.0), upper + bar
 
 
 def horizon_of(series: Mapping[str, Real], name: str) -> float:

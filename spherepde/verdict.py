@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .heads import DominantEigenspace, Head, concentration_rate
 from .store import RunFile
-from .summary import energy_balance, head_of, horizon_of, wasserstein_bounds
+from .summary import RECORDED, energy_balance, head_of, horizon_of, wasserstein_bounds
 
 Real = NDArray[np.float64]
 
@@ -37,16 +37,20 @@ def trusted_until(series: Mapping[str, Real]) -> float:
 
 def _table(series: Mapping[str, Real], moments: Real, target: DominantEigenspace) -> list[str]:
     t, distance = series["t"], series["distance_to_E"]
-    bar = series.get("distance_to_E_error", np.full_like(distance, np.nan))
-    bounds = wasserstein_bounds(series)
-    rows = [f"       t   distance to E (dim {target.dim})   error bar   bounds of W₂(ρ_t, Π♯ρ₀), geodesic"]
+    unknown = np.full_like(distance, np.nan)
+    bar, bounds = series.get("distance_to_E_error", unknown), wasserstein_bounds(series)
+    value, value_bar = series.get(RECORDED, unknown), series.get(f"{RECORDED}_error", unknown)
+    rows = [
+        f"       t   distance to E (dim {target.dim})   error bar   W₂(ρ_t, Π♯ρ₀)   error bar   bounds, bars included"
+    ]
     for i in dict.fromkeys(int(np.argmin(np.abs(t - moment))) for moment in moments):
         if bounds is not None:
             between = f"{bounds[0][i]:.6f} … {bounds[1][i]:.6f}"
         else:
             between = "needs transport on E" if "distance_to_E_error" in series else "needs a companion run"
+        reached = f"{value[i]:.8f}    {value_bar[i]:9.1e}" if np.isfinite(value[i]) else f"{'–':>10}    {'–':>9}"
         beyond = "   beyond the velocity horizon" if t[i] >= horizon_of(series, "velocity") else ""
-        rows.append(f"  {t[i]:6.3f}   {distance[i]:.8f}              {bar[i]:.1e}     {between}{beyond}")
+        rows.append(f"  {t[i]:6.3f}   {distance[i]:.8f}              {bar[i]:9.1e}   {reached}       {between}{beyond}")
     return rows
 
 

@@ -73,7 +73,13 @@ def test_defaults_of_a_short_file(run_toml):
     assert config.time.until == pytest.approx(2 * log(100.0), rel=1e-15)
     assert config.time.save_every == pytest.approx(config.time.until / 50, rel=1e-15)
     assert (config.time.stepper, config.time.rtol, config.time.dt) == ("ark436", 1e-8, None)
-    assert config.output.model_dump() == {"file": "run.h5", "density": True, "velocity": True, "checkpoint_every": 60.0}
+    assert config.output.model_dump() == {
+        "file": "run.h5",
+        "density": True,
+        "velocity": True,
+        "wasserstein": True,
+        "checkpoint_every": 60.0,
+    }
     assert config.to_dict()["initial"] == {"family": "fisher_bingham", "linear": [0.0, 0.8, 0.0]}
 
 
@@ -99,6 +105,7 @@ EVERYTHING = [
     ),
     changed(space={"lmax": 63, "companion_lmax": 31, "threads": 2, "backend": "ducc0", "damping": 0.0}),
     changed(output={"file": "a.h5", "density": False, "velocity": False, "checkpoint_every": 1}),
+    changed(output={"wasserstein": False}),
 ]
 
 

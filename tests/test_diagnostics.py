@@ -1,5 +1,9 @@
 """Numbers from a state: distances against closed forms, tails, entropy, and what E is for."""
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,9 +15,18 @@ from spherepde import (
     Softmax,
     Sphere,
     Unnormalised,
+    exact,
     fisher_bingham,
 )
 from spherepde.diagnostics import Diagnostics, distance_functional, spectral_tail
+from spherepde.quadrature import sphere_rule
+from spherepde.transport.caps import wasserstein_antipodes
+from spherepde.transport.costs import Cost
+from spherepde.transport.projection import project_to_axis
+
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
+
+from physics_helpers import bounded, number
 
 SPACES = {2: Circle(95), 3: Sphere(95)}
 UNIFORM = {
@@ -103,3 +116,114 @@ def test_speed_bounds(attention):
     values = watched.measure(u)
     field = watched.equation.field.velocity(u)
     assert values["max_speed"] == pytest.approx(np.sqrt((field**2).sum(axis=0)).max(), rel=1e-14)
+
+
+WASSERSTEIN = {
+    f"wasserstein_{c.p:g}_{c.ground}": c for c in (Cost(p, g) for p in (1, 2) for g in ("geodesic", "chordal"))
+}
+
+
+def started(dim, V, rho, **options):
+    """Diagnostics whose limit is that of a density, with the density's state."""
+    watched = diagnostics(dim, V, **options)
+    state = SPACES[dim].project(rho)
+    watched.start(state)
+    return watched, state
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_distances_to_the_limit_by_an_independent_solver(dim):
+    """Away from the start the masses differ, and a slab pays: adaptive quadrature of the density says how much."""
+    V = np.diag([0.2, 1.0, -0.5][:dim])
+    initial = fisher_bingham([0.3, -0.8, 0.5][:dim], np.diag([0.4, 0.0, -0.6][:dim]))
+    later = fisher_bingham([-0.4, 0.5, 0.3][:dim], np.diag([0.0, 0.7, -0.2][:dim]))
+    watched, _ = started(dim, V, initial)
+    e = np.eye(dim)[1]
+    expected = project_to_axis(initial, e)
+    number(f"S{dim - 1}: mass of the limit at +e", watched.limit.masses[0], expected.weights[0], atol=1e-14)
+    values = watched.measure(SPACES[dim].project(later))
+    for name, cost in WASSERSTEIN.items():
+        found = wasserstein_antipodes(later, e, float(expected.weights[0]), cost)
+        number(f"S{dim - 1}: {name}", values[name], found.value, atol=1e-14)
+        assert values[f"{name}_lower"] < values[name] < values[f"{name}_upper"]
+
+
+@pytest.mark.parametrize(("dim", "rank"), list(UNIFORM))
+def test_distances_of_the_uniform_density_to_its_limit(dim, rank):
+    """C3, at the start, where the bounds meet; whatever the axis."""
+    rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(dim, dim)))[0]
+    V = rotation @ np.diag([1.0, 1.0 if rank == 2 else 0.4, -0.3][:dim]) @ rotation.T
+    watched, state = started(dim, V, lambda x: np.full(x.shape[:-1], 1.0 / SPACES[dim].area))
+    values = watched.measure(state)
+    values |= watched.solve(state, values)
+    for ground, expected in zip(("geodesic", "chordal"), UNIFORM[dim, rank], strict=True):
+        name = f"wasserstein_2_{ground}"
+        number(f"uniform, dim {dim}, dim E = {rank}, {name}^2", values[name] ** 2, expected, atol=1e-13)
+        bounded("gap of the bounds", values[f"{name}_upper"] - values[f"{name}_lower"], 1e-13)
+
+
+def test_distance_to_a_density_on_a_great_circle_by_linear_programming():
+    """dim E = 2: exact transport between two discretisations comes closer as both are refined (80: 1.2e-3 at worst)."""
+    import ot
+
+    initial, later = fisher_bingham([0.3, 0.6, 0.0]), fisher_bingham([0.0, 0.5, 0.4], np.diag([0.0, 0.0, -3.0]))
+    watched, _ = started(3, np.diag([1.0, 1.0, -0.5]), initial)
+    state = SPACES[3].project(later)
+    values = watched.measure(state)
+    values |= watched.solve(state, values)
+    errors = {}
+    for degree in (20, 40):
+        angle = 2.0 * np.pi * (np.arange(4 * degree) + 0.5) / (4 * degree)
+        atoms = np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ np.array(watched.limit.basis).T
+        fine = 2.0 * np.pi * np.arange(512) / 512  # the initial density's image, by quadrature along meridians
+        latitude, weight = 0.5 * np.pi * np.polynomial.legendre.leggauss(60)[0], np.polynomial.legendre.leggauss(60)[1]
+        ring = np.stack([np.cos(fine), np.sin(fine)], axis=-1) @ np.array(watched.limit.basis).T
+        normal = np.cross(*np.array(watched.limit.basis).T)
+        points = np.cos(latitude)[:, None, None] * ring + np.sin(latitude)[:, None, None] * normal
+        image = np.einsum("i,ij->j", 0.5 * np.pi * weight * np.cos(latitude), initial(points))
+        masses = np.interp(angle, fine, image, period=2.0 * np.pi)
+        x, weights = sphere_rule(3, degree)
+        weights = weights * later(x)
+        for name, cost in WASSERSTEIN.items():
+            plan = ot.emd2(weights / weights.sum(), masses / masses.sum(), cost.between(x[:, None], atoms[None]))
+            errors[degree, name] = abs(plan ** (1 / cost.p) / float(values[name]) - 1.0)
+    for name in WASSERSTEIN:
+        bounded(f"{name} against a linear program, degree 40", errors[40, name], 1e-2)
+        bounded(f"{name}: error at degree 40 over that at 20", errors[40, name] / errors[20, name], 0.5)
+        assert values[f"{name}_lower"] < values[name] < values[f"{name}_upper"]
+
+
+def test_oblique_limit_is_where_the_flow_goes():
+    """A = [[1, 0.6], [0, 0.5]]: points go to ±e₁, the side by the left eigenvector (5, 6)/√61, as the exact flow."""
+    A, rho = np.array([[1.0, 0.6], [0.0, 0.5]]), fisher_bingham([0.3, 0.8])
+    watched, state = started(2, A, rho)
+    angle = 2.0 * np.pi * (np.arange(20000) + 0.5) / 20000
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    image = exact.hardmax_flow(Head(A), x, 40.0)
+    assert np.abs(image[:, 1]).max() < 1e-4
+    carried = np.mean(rho(x) * (image[:, 0] > 0)) * 2.0 * np.pi
+    number("oblique limit: mass at +e", watched.limit.masses[0], carried, atol=1e-4)
+    number("left eigenvector", watched.limit.separating[1] / watched.limit.separating[0], 1.2, atol=1e-14)
+    assert "not apply" in watched.limit.theorem
+    values = watched.measure(state)
+    assert values["wasserstein_2_geodesic_upper"] - values["wasserstein_2_geodesic_lower"] > 0.1
+
+
+@pytest.mark.parametrize(
+    "A",
+    [np.eye(3), [[1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.3]], [[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0, 0, 0.2]]],
+    ids=["E everything", "complex pair", "Jordan block"],
+)
+def test_no_limit_no_series(A):
+    watched, state = started(3, np.array(A), fisher_bingham([0.3, 0.8, 0.1]))
+    assert watched.limit is None
+    assert not [name for name in watched.measure(state) if name.startswith("wasserstein")]
+    assert not [name for name in watched.quantities if name.startswith("wasserstein")]
+
+
+def test_limits_survive_json_bit_for_bit():
+    for V in (np.diag([1.0, 0.3, 0.1]), np.diag([1.0, 1.0, 0.1]), [[1.0, 0.6, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.1]]):
+        watched, _ = started(3, np.array(V), fisher_bingham([0.3, 0.8, 0.1]))
+        other = diagnostics(3, np.array(V))
+        other.limit_from_json(json.loads(json.dumps(watched.limit.to_json())))
+        assert other.limit == watched.limit

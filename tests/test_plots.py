@@ -24,9 +24,10 @@ from spherepde import (
     Unnormalised,
     fisher_bingham,
 )
+from spherepde.phases import fit_exponential
 from spherepde.plots import FIGURES, Record, figures, maps, plot_run
 from spherepde.plots.circle import circle_figure, draw_curves
-from spherepde.plots.distance import distance_figure, upper_bound
+from spherepde.plots.distance import curves, distance_figure, upper_bound
 from spherepde.plots.energy import balance_residual, energy_figure
 from spherepde.plots.maps import density_rasters, map_frame, maps_figure, pixel_directions
 from spherepde.plots.moments import moments_figure
@@ -34,7 +35,6 @@ from spherepde.plots.overview import overview_figure
 from spherepde.plots.spectrum import degree_amplitudes, spectrum_figure
 from spherepde.plots.style import TIME_LABEL, new_figure, number, save, styled, time_colours
 from spherepde.summary import transported
-from spherepde.verdict import measured_rate
 
 RHO2 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
 RHO3 = fisher_bingham([0.2, 0.8, 0.1], np.zeros((3, 3)))
@@ -347,25 +347,120 @@ def test_horizons_are_marked_where_they_are(record):
     assert not any(marks(ax) for ax in moments_figure(record("resolved")).get_axes())
 
 
-def test_distance(record):
-    r = record("circle")
-    main, rate, _ = distance_figure(r).get_axes()
-    assert main.get_yscale() == "log" and marks(main)[r"$t=\log\beta$"] == pytest.approx(np.log(10.0))
+def line_of(ax, start):
+    """The line of some axes whose name in the legend starts so."""
+    return next(line for line in ax.lines if line.get_label().startswith(start))
+
+
+def slope_of(line):
+    """Exponential rate of a line of two points."""
+    (start, stop), (first, last) = line.get_data()
+    return np.log(last / first) / (stop - start)
+
+
+WASSERSTEIN = [f"wasserstein_{p}_{ground}" for p in (1, 2) for ground in ("geodesic", "chordal")]
+
+
+def with_series(r, curve, every=1, horizon=None):
+    """A record whose distances to the limit follow a curve, bounded 10 % below and 20 % above, known now and then."""
+    r.t, r.velocity_horizon = np.linspace(0.0, 5.0, 401), horizon
+    values = curve(r.t)
+    known = np.where(np.arange(len(r.t)) % every == 0, values, np.nan)
+    for name in WASSERSTEIN:
+        r.series.update({name: known, f"{name}_lower": 0.9 * values, f"{name}_upper": 1.2 * values})
+    for name in [name for name in r.series if name.endswith("_error")]:
+        del r.series[name]
+    return r
+
+
+def without_series(r):
+    """A record as earlier versions wrote it, without distances to the limit."""
+    for name in [name for name in r.series if name.startswith("wasserstein")]:
+        del r.series[name]
+    return r
+
+
+def test_distance_to_the_limit(record):
+    r = with_series(record("circle"), lambda t: 2.0 * np.exp(-0.3 * t))
+    main, first, rate, uncertainty = distance_figure(r).get_axes()
+    assert main.get_yscale() == first.get_yscale() == "log" and marks(main)[r"$t=\log\beta$"] == np.log(10.0)
     assert main.child_axes[0].get_xlabel() == r"$t\,/\log\beta$"
-    seen = measured_rate(r.t, r.series["distance_to_E"], r.window)
-    assert {f"measured rate {seen:.4f}", "predicted rate 0.2500"} <= set(labels(main))
-    guide = next(line for line in main.lines if line.get_label().startswith("predicted"))
-    (start, stop), (high, low) = guide.get_data()
-    assert np.log(high / low) / (stop - start) == pytest.approx(0.25)
+    assert r"W_2(\rho_t,\,\Pi_\sharp\rho_0)" in main.get_ylabel() and "W_1" in first.get_ylabel()
+    assert {"bounds, geodesic", "geodesic", "chordal", "predicted decay 0.2500"} <= set(labels(main))
+    assert slope_of(line_of(main, "predicted")) == pytest.approx(-0.25)
+    assert slope_of(line_of(main, "decay 0.3000")) == pytest.approx(-0.3)
+    band = first.collections[0].get_paths()[0].vertices
+    lower, upper = (r.series[f"wasserstein_1_geodesic_{side}"] for side in ("lower", "upper"))
+    assert band[:, 1].max() == upper.max() and band[:, 1].min() == lower.min()
+    assert rate.lines[0].get_ydata() == pytest.approx(0.3, rel=1e-2) and "predicted 0.2500" in labels(rate)
+    gap = line_of(uncertainty, "upper − lower, geodesic").get_ydata()
+    assert gap == pytest.approx(0.3 * r.series["wasserstein_2_geodesic"])
+
+
+def test_recorded_distances_lie_in_their_bands(record):
+    for case in ("circle", "sphere", "hardmax"):
+        for p in (1, 2):
+            for curve in curves(record(case), p):
+                slack = 1e-6 * curve.values[0]  # of quadrature
+                assert np.all(curve.lower <= curve.values + slack) and np.all(curve.values <= curve.upper + slack)
+
+
+def test_both_rates_and_the_metastable_window(record):
+    r = record("circle")
+    with_series(r, lambda t: np.exp(-4.0 * t) + 1e-4 * np.exp(2.0 * t))
+    main, *_ = distance_figure(r).get_axes()
+    assert slope_of(line_of(main, "decay")) == pytest.approx(-4.0, rel=0.04)
+    assert slope_of(line_of(main, "growth")) == pytest.approx(2.0, rel=0.02)
+    assert any(word.startswith("metastable: within 2 × minimum") and "open" not in word for word in labels(main))
+    with_series(r, lambda t: np.exp(-4.0 * t) + 1e-4)
+    main, *_ = distance_figure(r).get_axes()
+    assert any("open at the end" in word for word in labels(main)) and "growth not seen by t = 5" in labels(main)
+    with_series(r, lambda t: np.exp(-t))
+    assert "no metastable state:\nstill falling at t = 5" in labels(distance_figure(r).get_axes()[0])
+
+
+def test_nothing_is_fitted_beyond_the_velocity_horizon(record):
+    end = 2.5
+    r = with_series(record("sphere"), lambda t: np.exp(np.where(t <= end, -t, -end + 3.0 * (t - end))), horizon=end)
+    main, _, rate, _ = distance_figure(r).get_axes()
+    assert "growth not seen by t = 2.5" in labels(main)
+    assert all(
+        line.get_xdata()[-1] <= end for line in main.lines if line.get_label().startswith(("decay", "predicted"))
+    )
+    assert slope_of(line_of(main, "decay")) == pytest.approx(-1.0, rel=1e-9)
+    for ax in (main, rate):
+        beyond = [line for line in ax.lines if len(line.get_xdata()) > 2 and line.get_xdata()[-1] > end]
+        assert beyond and all(line.is_dashed() for line in beyond)
+
+
+def test_distances_known_only_now_and_then(record):
+    r = with_series(record("plane"), lambda t: np.exp(-0.5 * t), every=4)
+    main, *_, uncertainty = distance_figure(r).get_axes()
+    assert np.array_equal(line_of(main, "geodesic").get_xdata(), r.t[::4])
+    assert len(line_of(uncertainty, "upper − lower, geodesic").get_xdata()) == len(r.t)
+    assert slope_of(line_of(main, "decay 0.5000")) == pytest.approx(-0.5)
+    for name in WASSERSTEIN:
+        r.series[name] = np.full_like(r.t, np.nan)
+    distance_figure(r).draw_without_rendering()
+
+
+def test_record_without_distances_to_the_limit_shows_those_to_E(record):
+    r = without_series(record("circle"))
+    main, rate, bars = distance_figure(r).get_axes()
+    assert r"W_2(\rho_t,\,E)" in main.get_ylabel()
+    seen = fit_exponential(r.t, r.series["distance_to_E"], (0.5 * np.log(10.0), np.log(10.0)))
+    assert slope_of(line_of(main, f"decay {-seen.slope:.4f}")) == pytest.approx(seen.slope)
     curve = rate.lines[0].get_ydata()
-    assert curve[len(curve) // 2] == pytest.approx(seen, rel=0.3)
+    assert curve[len(curve) // 2] == pytest.approx(-seen.slope, rel=0.3)
+    assert {"error bar, geodesic", "error bar, chordal"} == set(labels(bars))
     assert np.all(upper_bound(r) >= r.series["distance_to_E"])
+    assert any("bound on" in word for word in labels(main))
 
 
 def test_no_theory_is_drawn_where_there_is_none(record):
     hardmax = distance_figure(record("hardmax")).get_axes()[0]
     assert not hardmax.child_axes and any(word.startswith("predicted") for word in labels(hardmax))
-    r = record("unsymmetric")
+    r = without_series(record("unsymmetric"))
     other = distance_figure(r).get_axes()[0]
     assert upper_bound(r) is None and not other.child_axes
     assert not any(word.startswith("predicted") for word in labels(other))
@@ -412,6 +507,8 @@ def test_overview(record):
     figure = overview_figure(r)
     axes = figure.get_axes()
     assert sum(bool(ax.images) for ax in axes) == 4
+    distance = next(ax for ax in axes if "W_2" in ax.get_ylabel())
+    assert r"\Pi_\sharp" in distance.get_ylabel() and any(word.startswith("predicted") for word in labels(distance))
     assert any("W_2" in ax.get_ylabel() for ax in axes) and any("second moment" in ax.get_ylabel() for ax in axes)
     heads = overview_figure(record("heads")).get_axes()
     assert not any("W_2" in ax.get_ylabel() for ax in heads) and any("energy" in ax.get_ylabel() for ax in heads)

@@ -1,5 +1,6 @@
 """Runs: they land where they should, resume bit for bit, stop for a reason, and lose nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,86 @@ def test_a_second_run_goes_on_with_the_file(tmp_path):
     simulation.run(0.4)
     simulation.run(0.8)
     assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+
+
+def plane_simulation(out, **options):
+    """dim E = 2 on the sphere: distances are solved at save times, each from the solution before."""
+    model = ContinuityEquation(Sphere(31), Softmax(Head(np.diag([1.0, 1.0, -0.3]), beta=10.0)))
+    rho0 = fisher_bingham([0.5, 0.8, 0.2], np.diag([0.3, 0.0, 0.0]))
+    return Simulation(model, rho0, out, **{"save_every": 0.1, "progress": False, **options})
+
+
+def oblique_simulation(out, **options):
+    """A not symmetric: the left eigenvector decides the side."""
+    model = ContinuityEquation(Circle(63), Softmax(Head([[1.0, 0.6], [0.0, 0.5]], beta=10.0)))
+    return Simulation(model, fisher_bingham([0.3, 0.8]), out, **{"save_every": 0.1, "progress": False, **options})
+
+
+@pytest.mark.parametrize("make", [plane_simulation, oblique_simulation], ids=["plane", "oblique"])
+def test_limit_and_potentials_survive_a_resume_bit_for_bit(tmp_path, make):
+    make(tmp_path / "whole.h5", companion_lmax=23).run(0.8)
+    make(tmp_path / "parts.h5", companion_lmax=23).run(0.4)
+    simulation, _ = resume_simulation(tmp_path / "parts.h5", progress=False)
+    simulation.run(0.8)
+    assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+    with RunFile(tmp_path / "whole.h5") as whole, RunFile(tmp_path / "parts.h5") as parts:
+        assert whole.attributes["limit_measure"] == parts.attributes["limit_measure"]
+        assert np.isfinite(whole.series["wasserstein_2_geodesic"]).sum() >= 6
+
+
+WASSERSTEIN = [f"wasserstein_{p}_{ground}" for p in (1, 2) for ground in ("geodesic", "chordal")]
+
+
+@pytest.mark.parametrize(
+    "make", [circle_simulation, sphere_simulation, plane_simulation, oblique_simulation], ids=lambda f: f.__name__
+)
+def test_distances_lie_between_their_bounds_beyond_every_horizon(tmp_path, make):
+    """To t = 5, where lmax 31 and 63 have lost the density: bounds in order, finite, and all start from Π♯ρ₀."""
+    make(tmp_path / "run.h5", companion_lmax=23, save_every=1.0).run(5.0)
+    with RunFile(tmp_path / "run.h5") as run:
+        series, limit = run.series, json.loads(run.attributes["limit_measure"])
+    assert np.isfinite(series["field_horizon"][-1])
+    assert limit["kind"] == ("circle" if make is plane_simulation else "atoms") and limit["theorem"]
+    for name in WASSERSTEIN:
+        value, lower, upper = series[name], series[f"{name}_lower"], series[f"{name}_upper"]
+        assert np.isfinite([lower, upper]).all() and (lower >= 0.0).all() and (lower <= upper).all()
+        known = np.isfinite(value)
+        assert known[0] and (known.all() or make is plane_simulation)
+        assert (lower[known] <= value[known]).all() and (value[known] <= upper[known]).all()
+        if make is not oblique_simulation:  # Π is the nearest-point map: at the start the two bounds meet
+            assert upper[0] - lower[0] < 1e-13
+        assert (f"{name}_error" in series) == (make is not plane_simulation)
+    distance = series["distance_to_E"]
+    assert np.abs(series["wasserstein_2_geodesic_lower"] - distance).max() < 1e-12
+
+
+def test_distances_can_be_switched_off_and_stay_off(tmp_path):
+    simulation = circle_simulation(tmp_path / "run.h5", wasserstein=False, companion_lmax=47)
+    simulation.run(0.2)
+    resumed, _ = resume_simulation(tmp_path / "run.h5", progress=False)
+    resumed.run(0.4)
+    with RunFile(tmp_path / "run.h5") as run:
+        assert not [name for name in run.series if name.startswith("wasserstein")]
+        assert "limit_measure" not in run.attributes and run.config["output"]["wasserstein"] is False
+        assert "distance_to_E" in run.series and "hemisphere_mass_error" in run.series
+
+
+def test_a_run_from_before_distances_were_recorded_goes_on_without(tmp_path):
+    """Its checkpoint knows no limit and its file has no such series."""
+    path = tmp_path / "run.h5"
+    circle_simulation(path, wasserstein=False, companion_lmax=47).run(0.2)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["config"])
+        del config["output"]["wasserstein"]
+        file.attrs["config"] = json.dumps(config)
+    with h5py.File(checkpoint_path(path), "r+") as file:
+        state = json.loads(file.attrs["state"])
+        del state["limit_measure"]
+        file.attrs["state"] = json.dumps(state)
+    resumed, _ = resume_simulation(path, progress=False)
+    assert resumed.run(0.4).status == "done"
+    with RunFile(path) as run:
+        assert run.config["output"]["wasserstein"] is False
 
 
 def test_only_run_files_are_overwritten(tmp_path):
@@ -316,7 +397,7 @@ def test_full_disk_stops_the_run_and_leaves_a_readable_file(tmp_path):
         import resource, signal, sys, numpy as np
         from spherepde import *
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3_600_000, 3_600_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_200_000, 4_200_000))
         model = ContinuityEquation(Circle(63), Softmax(Head(np.diag([1.0, 0.5]), beta=20.0)))
         rho0 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
         sim = Simulation(model, rho0, sys.argv[1], save_every=0.01, dt=1e-3, progress=False)

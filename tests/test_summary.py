@@ -11,6 +11,7 @@ from spherepde import (
     RunFile,
     Simulation,
     Softmax,
+    Sphere,
     Unnormalised,
     concentration_rate,
     exact,
@@ -129,6 +130,33 @@ def test_bounds_hold_the_truth_for_the_exact_flow(tmp_path):
         lower, upper = wasserstein_bounds(opened.series)
     assert lower[-1] - 1e-8 <= truth <= upper[-1] + 1e-8
     assert upper[-1] - lower[-1] < 1e-3
+
+
+def test_recorded_distances_are_told(tmp_path):
+    """The table and the summary give the value with its bar; files of before distances were recorded still work."""
+    cold = Softmax(Head(np.diag([1.0, 0.2]), beta=200.0))
+    description, judgement = run(tmp_path / "new.h5", cold, 2.0)
+    older, without = run(tmp_path / "old.h5", cold, 2.0, wasserstein=False)
+    with RunFile(tmp_path / "new.h5") as new, RunFile(tmp_path / "old.h5") as old:
+        recorded, plain = new.series, old.series
+    last = recorded["wasserstein_2_geodesic"][-1]
+    assert f"→ {last:.6f} ± " in description and "W₂ to Π♯ρ₀" not in older
+    assert f"{recorded['wasserstein_2_geodesic'][0]:.8f}" in judgement and "–" in without
+    for new_bound, old_bound in zip(wasserstein_bounds(recorded), wasserstein_bounds(plain), strict=True):
+        np.testing.assert_allclose(new_bound, old_bound, rtol=0.0, atol=1e-7)  # √ of the masses' rounding
+
+
+def test_bounds_for_a_great_circle(tmp_path):
+    model = ContinuityEquation(Sphere(31), Softmax(Head(np.diag([1.0, 1.0, -0.3]), beta=10.0)))
+    rho0 = fisher_bingham([0.5, 0.8, 0.2])
+    Simulation(model, rho0, tmp_path / "run.h5", companion_lmax=23, save_every=0.25, progress=False).run(0.6)
+    with RunFile(tmp_path / "run.h5") as opened:
+        series, description = opened.series, describe(opened)
+    lower, upper = wasserstein_bounds(series)
+    value = series["wasserstein_2_geodesic"]
+    known = np.isfinite(value)
+    assert known.sum() == 4 and (lower[known] <= value[known]).all() and (value[known] <= upper[known]).all()
+    assert f"→ {value[-1]:.6f} (geodesic; bounds" in description
 
 
 def test_low_temperature_only(tmp_path):

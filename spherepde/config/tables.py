@@ -271,6 +271,7 @@ class OutputTable(Table):
     file: str = Field(default="run.h5", min_length=1, description="a file name")
     density: bool = Field(default=True, description="true or false")
     velocity: bool = Field(default=True, description="true or false")
+    wasserstein: bool = Field(default=True, description="true or false")
     checkpoint_every: float = Field(default=60.0, gt=0, description="seconds > 0")
 
 

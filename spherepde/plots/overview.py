@@ -1,4 +1,4 @@
-"""One figure for the whole run: what the density does, how close it comes to E, and where the moments go."""
+"""One figure for the whole run: what the density does, how close it comes to its limit, and where the moments go."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAPS = 4
 
 @styled
 def overview_figure(record: Record) -> Figure:
-    """Density above; below the distance to E (or energy, or mean, whichever there is) and the second moment."""
+    """Density above; below the distance to the limit (or energy, or mean, whichever there is) and the second moment."""
     figure = new_figure(record, 10.0, 6.2)
     ratios = [1.0, 2.3] if record.dim == 3 else [1.3, 1.6]
     above, below = figure.subfigures(2, 1, height_ratios=ratios, squeeze=False).ravel()
@@ -50,7 +50,7 @@ def overview_figure(record: Record) -> Figure:
 
 def _draw_left(ax: Axes, record: Record) -> None:
     if record.has_distance:
-        draw_distance(ax, record)
+        draw_distance(ax, record, brief=True)
         return
     if "energy" in record.series:
         draw_energy(ax, record)

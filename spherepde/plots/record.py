@@ -130,14 +130,12 @@ class Record:
     # ---- theory
 
     @property
+    def has_limit(self) -> bool:
+        """Whether the distances to the low-temperature limit Π♯ρ₀ were recorded, of both orders and both grounds."""
+        names = {f"wasserstein_{p}_{ground}" for p in (1, 2) for ground in ("geodesic", "chordal")}
+        return self.target is not None and self.target.dim < self.dim and names <= set(self.series)
+
+    @property
     def has_distance(self) -> bool:
         """Whether a distance to E was recorded that is not zero by definition."""
         return "distance_to_E" in self.series and self.target is not None and self.target.dim < self.dim
-
-    @property
-    def window(self) -> tuple[float, float] | None:
-        """Where the rate of decay is measured: the second half of the time up to log β and the velocity horizon."""
-        ends = [self.t[-1], *(end for end in (self.log_beta, self.velocity_horizon) if end is not None)]
-        start, stop = 0.5 * float(min(ends)), float(min(ends))
-        inside = (self.t >= start) & (self.t <= stop)
-        return (start, stop) if np.count_nonzero(inside) >= 5 else None

@@ -1,0 +1,65 @@
+"""The phases of a distance on its axes: fitted rates, the predicted one, and the metastable window."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..phases import Phases, phases
+from .record import Real, Record
+from .style import GUIDE, INK, THEORY
+
+BESIDE = 0.055
+"""Fitted rates are drawn this far above the curve, the predicted one below it, as a fraction of the axes."""
+METASTABLE = "#F0E442"
+
+
+def phases_of(record: Record, values: Real) -> Phases | None:
+    """The phases of a recorded quantity, read up to the velocity horizon; decay ends by log β."""
+    return phases(record.t, values, until=record.velocity_horizon, concentrated_by=record.log_beta)
+
+
+def draw_phases(
+    ax: Axes, record: Record, found: Phases, *, predicted: float | None = None, window: bool = True
+) -> None:
+    """Dashed lines beside the curve for what was fitted and predicted; words in the legend for what was not seen.
+
+    Lines span the window of the fit. With ``window`` the metastable window is shaded, or missed in the legend.
+    """
+    if window:
+        if found.at_rest:
+            start, end, open_right = found.window
+            words = f"metastable: within 2 × minimum\non {found.window}" + (", open at the end" if open_right else "")
+            ax.axvspan(start, end, color=METASTABLE, alpha=0.25, linewidth=0.0, label=words)
+            for edge in (start,) if open_right else (start, end):
+                ax.axvline(edge, color=GUIDE, linewidth=0.8, linestyle=(0, (1, 1.5)))
+        else:
+            _say(ax, f"no metastable state:\n{found.rest_in_words}")
+    bottom, top = ax.get_ylim()
+    above = (top / bottom) ** BESIDE
+    for fit, words in ((found.decay, found.decay_in_words), (found.growth, found.growth_in_words)):
+        if fit is None:
+            _say(ax, words)
+        else:
+            label = words.replace(" on [", "\non [")
+            ends = np.array(fit.window)
+            ax.plot(ends, above * fit.at(ends), color=THEORY, linestyle="--", linewidth=1.3, label=label)
+    if predicted is not None and found.decay is not None:
+        ends = np.array(found.decay.window)
+        line = found.decay.level / above * np.exp(-predicted * (ends - ends.mean()))
+        ax.plot(ends, line, color=INK, linestyle="--", linewidth=1.0, label=f"predicted decay {predicted:.4f}")
+
+
+def draw_rate_levels(ax: Axes, record: Record, found: Phases | None) -> None:
+    """The predicted rate as a level, and the fitted ones over their windows (growth is negative decay)."""
+    if record.rate is not None:
+        ax.axhline(record.rate, color=INK, linestyle="--", linewidth=1.0, label=f"predicted {record.rate:.4f}")
+    ax.axhline(0.0, color=GUIDE, linewidth=0.7)
+    fits = [] if found is None else [fit for fit in (found.decay, found.growth) if fit is not None]
+    for fit in fits:
+        label = None if fit is not fits[0] else "fitted, over its window"
+        ax.plot(fit.window, (-fit.slope, -fit.slope), color=THEORY, linestyle="--", linewidth=1.1, label=label)
+
+
+def _say(ax: Axes, words: str) -> None:
+    ax.plot([], [], " ", label=words)

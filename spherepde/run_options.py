@@ -1,0 +1,53 @@
+"""What a run may be asked to do, checked, and when it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .densities import Density
+from .equation import ContinuityEquation
+from .errors import InputError
+from .heads import NUMBER
+from .steppers import Tableau
+
+
+def check_options(
+    model: ContinuityEquation,
+    initial: Density,
+    tableau: Tableau,
+    *,
+    rtol: float | None,
+    dt: float | None,
+    save_every: float | None,
+    companion_lmax: int,
+    checkpoint_every: float,
+) -> None:
+    """Raise InputError, saying which and what was expected, for options that are wrong or contradict each other."""
+    if not isinstance(initial, Density):
+        raise InputError(f"initial density: expected a Density, got {initial!r}; wrap a function in from_callable")
+    if rtol is not None and dt is not None:
+        raise InputError(f"time: expected rtol or dt, got both (rtol = {rtol!r}, dt = {dt!r})")
+    if dt is None and tableau.error_weights is None:
+        raise InputError(f"time.stepper = {tableau.name!r} has no embedded error: expected a fixed time.dt")
+    if not (isinstance(checkpoint_every, NUMBER) and checkpoint_every >= 0.0):
+        raise InputError(f"output.checkpoint_every = {checkpoint_every!r}: expected seconds >= 0")
+    for name, value in {"time.rtol": rtol, "time.dt": dt, "time.save_every": save_every}.items():
+        if value is not None and not (isinstance(value, NUMBER) and np.isfinite(value) and value > 0.0):
+            raise InputError(f"{name} = {value!r}: expected a positive number")
+    lmax = model.space.lmax
+    whole = isinstance(companion_lmax, int | np.integer)
+    if not whole or (companion_lmax and not 3 <= companion_lmax < lmax):
+        raise InputError(f"space.companion_lmax = {companion_lmax}: expected 3 <= companion_lmax < lmax = {lmax}")
+    if initial.dim != model.space.dim:
+        raise InputError(f"initial density has dim {initial.dim}, the model has dim {model.space.dim}")
+
+
+def save_times(start: float, until: float, every: float) -> Iterator[float]:
+    """Multiples of ``every`` after ``start``, each exact, then ``until``."""
+    count = int(np.floor(start / every * (1.0 + 1e-12))) + 1
+    while (target := count * every) < until * (1.0 - 1e-9):
+        yield target
+        count += 1
+    yield until

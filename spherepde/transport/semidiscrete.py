@@ -1,0 +1,237 @@
+r"""Semi-discrete transport on the 2-sphere: from a density to weighted atoms, with two-sided bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from ..errors import InputError
+from .cells import Cells, laguerre_cells
+from .costs import Cost
+from .distance import Distance
+from .measures import Function, checked_points, checked_weights, refuse_duplicates
+from .newton import Ascent, ascend, residual_of
+from .patches import Patches, resolve
+
+Array = NDArray[np.float64]
+
+NEWTON_NODES, FINAL_NODES, CHECK_NODES = 4, 8, 6
+"""Gauss–Legendre nodes per direction and piece: while iterating, for the last steps and the result, to check it."""
+COARSE_ATOMS = 300
+"""Above this many atoms the problem is first solved for a sixth of them."""
+COARSENING = 6
+EMPTY = 0.02
+"""A cell with less than this fraction of the mass it should have counts as starved at the start."""
+BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
+"""Fractions of uniform density mixed in, one after the other, while cells are starved."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemiDiscrete(Distance):
+    r"""The transport from a density ρ to atoms :math:`y_i` of weights ν_i.
+
+    ``potentials`` ψ (n,) with Σν_iψ_i = 0; ``masses`` (n,) and ``costs`` (n,) of the cells
+    :math:`\{x:c(x,y_i)-\psi_i\text{ smallest}\}`; ``barycenters`` ∫xρ over them (n, 3); ``iterations`` Newton steps;
+    ``negative_mass`` ∫max(−ρ, 0), what was cut off (the density used is max(ρ, 0), rescaled).
+    """
+
+    atoms: Array = field(repr=False)
+    weights: Array = field(repr=False)
+    potentials: Array = field(repr=False)
+    masses: Array = field(repr=False)
+    costs: Array = field(repr=False)
+    barycenters: Array = field(repr=False)
+    iterations: int
+    converged: bool
+    negative_mass: float
+
+    def labels(self, points: ArrayLike) -> NDArray[np.int64]:
+        """Number of the cell in which each unit vector (n, 3) lies."""
+        x = checked_points(points, 3, "points")
+        found = np.empty(len(x), np.int64)
+        block = max(1, 4_000_000 // len(self.atoms))
+        for start in range(0, len(x), block):
+            part = x[start : start + block, None, :]
+            found[start : start + block] = np.argmin(self.cost.between(part, self.atoms) - self.potentials, axis=1)
+        return found
+
+    def __repr__(self) -> str:
+        return f"{len(self.atoms)} atoms, {self.iterations} Newton steps: {super().__repr__()}"
+
+
+def semidiscrete(
+    density: Function | ArrayLike | Patches,
+    atoms: ArrayLike,
+    weights: ArrayLike | None = None,
+    cost: Cost | None = None,
+    *,
+    tolerance: float = 1e-11,
+    most: int = 100,
+    start: ArrayLike | None = None,
+) -> SemiDiscrete:
+    r"""Distance :math:`W_p` from a density to weighted atoms on S², by damped Newton on the Kantorovich dual.
+
+    Parameters: ``density`` a callable of unit vectors (n, 3), harmonic coefficients (see
+    :class:`~spherepde.transport.HarmonicDensity`), or a density resolved before (:func:`resolve`; worth it for several
+    calls); ``atoms`` (n, 3); ``weights`` (n,) ≥ 0 with the mass of the density as their sum, equal by default; ``cost``
+    geodesic p = 2 by default, p = 1 or 2; ``tolerance`` for Σ|ν − masses| as a fraction of the mass; ``most`` Newton
+    steps; ``start`` potentials (n,) to begin with.
+
+    The bounds hold for the density as resolved: the dual value and the cost of a plan with the right marginals, moved
+    apart by the measured quadrature error. Without convergence they are still bounds, and ``status`` says so.
+
+    Raises InputError for bad measures: negative weights or another total, duplicate atoms, points off the sphere,
+    a total mass ≤ 0, numbers that are not finite.
+    Source: Kitagawa, Mérigot, Thibert, J. Eur. Math. Soc. 21 (2019).
+    """
+    cost = Cost() if cost is None else cost
+    y = checked_points(atoms, 3)
+    refuse_duplicates(y)
+    patches = density if isinstance(density, Patches) else resolve(density)
+    mass = patches.total - patches.negative_mass
+    nu = checked_weights(weights, len(y), mass) * (patches.total / mass)
+    if start is not None and np.shape(start) != (len(y),):
+        raise InputError(f"transport: start has shape {np.shape(start)}; expected ({len(y)},), a potential per atom")
+    used = nu > 0.0
+    begin = None if start is None else np.asarray(start, dtype=np.float64)[used]
+    found = _solve(patches, y[used], nu[used], cost, tolerance, most, begin)
+    return _certified(patches, y, nu, cost, found, mass / patches.total, tolerance)
+
+
+def _solve(
+    patches: Patches, y: Array, nu: Array, cost: Cost, tolerance: float, most: int, start: Array | None
+) -> Ascent:
+    """The dual solution, from a coarser problem if there are many atoms, through mixed densities if cells starve."""
+
+    def cells(potentials: Array, background: float = 0.0) -> Cells:
+        return laguerre_cells(patches, y, potentials, cost, nodes=NEWTON_NODES, background=background)
+
+    if len(y) == 1:
+        return Ascent(np.zeros(1), cells(np.zeros(1)), 0, True)
+    begin = np.zeros(len(y)) if start is None else start
+    if start is None and len(y) > COARSE_ATOMS:
+        begin = _refined_start(patches, y, nu, cost, most)
+    if start is not None or len(y) > COARSE_ATOMS:
+        first = _fed(cells, y, begin, cost)
+        if first is not None:
+            found = ascend(cells, first, nu, tolerance, most)
+            if found.converged:
+                return found
+        begin = np.zeros(len(y))
+    return _continued(cells, nu, begin, tolerance, most)
+
+
+def _continued(cells: Callable[..., Cells], nu: Array, potentials: Array, tolerance: float, most: int) -> Ascent:
+    """Newton from cells that all meet the sphere, mixing in less and less of the uniform density while any starves."""
+    done = 0
+    for background in BACKGROUNDS:
+        if np.all(cells(potentials).mass >= EMPTY * nu):
+            break
+        mixed = ascend(partial(cells, background=background), potentials, nu, 1e-2 * float(nu.min() / nu.sum()), most)
+        potentials, done = mixed.potentials, done + mixed.iterations
+        if not mixed.converged:
+            break
+    found = ascend(cells, potentials, nu, tolerance, most)
+    return Ascent(found.potentials, found.cells, done + found.iterations, found.converged)
+
+
+def _refined_start(patches: Patches, y: Array, nu: Array, cost: Cost, most: int) -> Array:
+    """Potentials from the solution for a sixth of the atoms, each standing for those nearest to it.
+
+    With b_J the barycentre of a coarse cell, ψ(y) = min_J [ψ_J + c(b_J, y) − c(b_J, y_J)] over the nearest few.
+    """
+    chosen = np.sort(np.random.default_rng(len(y)).permutation(len(y))[: len(y) // COARSENING])
+    nearest = cKDTree(y[chosen]).query(y)[1]
+    shares = np.bincount(nearest, nu, minlength=len(chosen))
+    coarse = _solve(patches, y[chosen], shares, cost, 1e-3, most, None)
+    full = laguerre_cells(patches, y[chosen], coarse.potentials, cost, full=True, nodes=NEWTON_NODES)
+    return _extended(y, y[chosen], coarse.potentials, _directions(full, y[chosen]), cost)
+
+
+def _directions(cells: Cells, atoms: Array) -> Array:
+    """Unit vectors towards the barycentres of the cells; the atom itself where a cell is empty."""
+    length = np.linalg.norm(cells.moment, axis=1, keepdims=True)
+    return np.where(length > 0.0, cells.moment / np.maximum(length, 1e-300), atoms)
+
+
+def _extended(y: Array, atoms: Array, potentials: Array, places: Array, cost: Cost) -> Array:
+    """Potentials at further points: the largest with which no place would change its cell, over nearby cells."""
+    count = min(12, len(atoms))
+    near = cKDTree(atoms).query(y, k=count)[1].reshape(len(y), count)
+    level = potentials - cost.between(places, atoms)
+    return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
+
+
+def _fed(cells: Callable[..., Cells], y: Array, potentials: Array, cost: Cost) -> Array | None:
+    """The potentials with those of empty cells raised until every cell has mass; None if that fails."""
+    for _ in range(8):
+        now = cells(potentials)
+        empty = now.mass <= 0.0
+        if not empty.any():
+            return potentials
+        living = ~empty
+        places = _directions(now, y)
+        raised = _extended(y[empty], y[living], potentials[living], places[living], cost)
+        spread = np.ptp(potentials) + cost.of_angle(np.sqrt(4.0 * np.pi / len(y)))
+        potentials = potentials.copy()
+        potentials[empty] = np.maximum(raised, potentials[empty]) + 1e-3 * spread / len(y)
+    return None
+
+
+def _certified(
+    patches: Patches, y: Array, nu: Array, cost: Cost, found: Ascent, scale: float, tolerance: float
+) -> SemiDiscrete:
+    """Bounds from the final cells; ``scale`` takes the mass of the projected density back to that of the given one."""
+    used = nu > 0.0
+    potentials = np.full(len(y), found.potentials.min() - 2.0 * cost.largest)  # beaten everywhere
+    potentials[used] = found.potentials
+    potentials -= float(nu @ potentials) / float(nu.sum()) if used.all() else 0.0
+    cells, check = (
+        laguerre_cells(patches, y[used], found.potentials, cost, full=True, nodes=n)
+        for n in (FINAL_NODES, NEWTON_NODES)
+    )
+    weights, masses, costs = nu[used], cells.mass, cells.cost
+    missing = float(np.abs(residual_of(cells, weights)).sum())
+    price = float(costs.sum())
+    dual = price + float(found.potentials @ residual_of(cells, weights))
+    kept = np.minimum(1.0, weights / np.maximum(masses, 1e-300))
+    primal = float(costs @ kept) + 0.5 * missing * cost.largest
+    error = abs(float(check.cost.sum()) - price) + cost.largest * (patches.unresolved + cells.doubt) + 1e-15 * price
+    every = np.zeros((3, len(y)))
+    every[0, used], every[1, used] = masses * scale, costs * scale
+    barycenters = np.zeros((len(y), 3))
+    barycenters[used] = cells.moment * scale
+    return SemiDiscrete(
+        value=cost.distance(dual * scale),
+        lower=cost.distance((dual - error) * scale),
+        upper=cost.distance((primal + error) * scale),
+        cost=cost,
+        status=_status(found, missing / patches.total, tolerance, patches),
+        atoms=y,
+        weights=nu * scale,
+        potentials=potentials,
+        masses=every[0],
+        costs=every[1],
+        barycenters=barycenters,
+        iterations=found.iterations,
+        converged=found.converged,
+        negative_mass=patches.negative_mass * scale,
+    )
+
+
+def _status(found: Ascent, missing: float, tolerance: float, patches: Patches) -> str:
+    words = f"cell masses off by {missing:.1e} of the total after {found.iterations} Newton steps"
+    if not found.converged:
+        words = f"NOT CONVERGED to {tolerance:.0e}, the bounds hold all the same: {words}"
+    if patches.negative_mass > 1e-12 * patches.total:
+        words += (
+            f"; the density is negative with mass {patches.negative_mass:.1e}: its positive part was used, rescaled"
+        )
+    if patches.unresolved > 1e-9 * patches.total:
+        words += f"; the density is not smooth enough to be resolved: {patches.unresolved:.1e} of mass are in doubt"
+    return words
