@@ -2,6 +2,9 @@ r"""How far a state is from the low-temperature limit Π♯ρ₀: the Wasserstei
 
 For dim E = 1 the limit is two atoms at ±e, and the distance from a density to two antipodes is exact and costs
 microseconds (:mod:`spherepde.transport.antipodes`): only the zonal part of the density about e matters.
+
+Value and bounds are those of the band-limited density. Once that is unresolved, :math:`W_1` and its bounds, whose cost
+has a kink at ±e where the mass gathers, are off by about 1/lmax, as their error bars say; :math:`W_2` hardly is.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -36,6 +37,13 @@ from spherepde import (
 from spherepde.config import parse_config
 from spherepde.monitors import Horizons
 from spherepde.store import checkpoint_path, load_checkpoint
+from spherepde.transport.caps import wasserstein_antipodes
+from spherepde.transport.costs import Cost
+from spherepde.transport.projection import project_to_axis
+
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
+
+from physics_helpers import bounded
 
 ARRAYS = ("density", "coefficients", "time")
 
@@ -171,6 +179,21 @@ def test_distances_lie_between_their_bounds_beyond_every_horizon(tmp_path, make)
         assert (f"{name}_error" in series) == (make is not plane_simulation)
     distance = series["distance_to_E"]
     assert np.abs(series["wasserstein_2_geodesic_lower"] - distance).max() < 1e-12
+
+
+@pytest.mark.parametrize(("lmax", "companion_lmax"), [(63, 47), (255, 63)])
+def test_bars_of_the_distances_cover_the_truth(tmp_path, lmax, companion_lmax):
+    """The exact density at t = 6, of width e^{-6}: far beyond the field horizon W₁ converges like 1/lmax only."""
+    head, rho0 = Head(np.diag([1.0, 0.0])), fisher_bingham([0.3, 0.8])
+    model = ContinuityEquation(Circle(lmax), Hardmax(head))
+    result = Simulation(model, rho0, companion_lmax=companion_lmax, save_every=0.5, progress=False).run(6.0)
+    assert result.horizons.field is not None and result.horizons.field < 4.0
+    plus = float(project_to_axis(rho0, [1.0, 0.0]).weights[0])
+    for name in WASSERSTEIN:
+        cost = Cost(int(name[12]), name[14:])
+        truth = wasserstein_antipodes(lambda x: exact.hardmax_density(head, rho0, 6.0, x), [1.0, 0.0], plus, cost).value
+        error, bar = abs(float(result.values[name]) - truth), float(result.values[f"{name}_error"])
+        bounded(f"lmax {lmax}, {name}: error over its bar", error / bar, 0.8)
 
 
 def test_distances_can_be_switched_off_and_stay_off(tmp_path):

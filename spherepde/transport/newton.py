@@ -1,8 +1,8 @@
 r"""Damped Newton on the Kantorovich dual of semi-discrete transport (Kitagawa, Mérigot, Thibert, JEMS 2019).
 
 The dual :math:`\psi\mapsto\sum_i\nu_i\psi_i+\int\min_i(c(x,y_i)-\psi_i)\,\rho(x)dx` is concave; its gradient is ν less
-the cell masses and its Hessian the graph Laplacian of the couplings between neighbouring cells. Steps are halved until no cell
-falls below half the smallest mass seen at the start (or wanted), so the Hessian never degenerates.
+the cell masses, its Hessian the graph Laplacian of the couplings between neighbouring cells. Steps are halved until no
+cell falls below half the smallest mass seen at the start (or wanted), so the Hessian never degenerates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, diags_array
 from scipy.sparse.linalg import splu
 
-from .cells import Cells
+from .laguerre import Cells
 
 Array = NDArray[np.float64]
 Evaluate = Callable[[Array], Cells]

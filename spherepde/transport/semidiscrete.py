@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .cells import Cells, laguerre_cells
-from .costs import Cost
+from .costs import Cost, angle_between
 from .distance import Distance
+from .laguerre import Cells, Patches, laguerre_cells, resolve
 from .measures import Function, checked_points, checked_weights, refuse_duplicates
 from .newton import Ascent, ascend, residual_of
-from .patches import Patches, resolve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -27,6 +31,8 @@ COARSE_ATOMS = 300
 COARSENING = 6
 EMPTY = 0.02
 """A cell with less than this fraction of the mass it should have counts as starved at the start."""
+MEALS = 12
+"""Times starved cells are fed before uniform density is mixed in."""
 BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
 """Fractions of uniform density mixed in, one after the other, while cells are starved."""
 
@@ -59,6 +65,12 @@ class SemiDiscrete(Distance):
             part = x[start : start + block, None, :]
             found[start : start + block] = np.argmin(self.cost.between(part, self.atoms) - self.potentials, axis=1)
         return found
+
+    def plot(self, path: str | Path | None = None, density: Function | ArrayLike | None = None) -> Figure:
+        """Two hemispheres with the cells in colour and the atoms as dots, saved to ``path`` if one is given."""
+        from .laguerre.picture import draw_cells
+
+        return draw_cells(self.labels, self.atoms, density=density, path=path)
 
     def __repr__(self) -> str:
         return f"{len(self.atoms)} atoms, {self.iterations} Newton steps: {super().__repr__()}"
@@ -107,27 +119,27 @@ def _solve(
     patches: Patches, y: Array, nu: Array, cost: Cost, tolerance: float, most: int, start: Array | None
 ) -> Ascent:
     """The dual solution, from a coarser problem if there are many atoms, through mixed densities if cells starve."""
-
-    def cells(potentials: Array, background: float = 0.0) -> Cells:
-        return laguerre_cells(patches, y, potentials, cost, nodes=NEWTON_NODES, background=background)
-
     if len(y) == 1:
-        return Ascent(np.zeros(1), cells(np.zeros(1)), 0, True)
-    begin = np.zeros(len(y)) if start is None else start
+        return Ascent(np.zeros(1), laguerre_cells(patches, y, np.zeros(1), cost), 0, True)
+
+    def cells(potentials: Array, background: float = 0.0, nodes: int = NEWTON_NODES) -> Cells:
+        return laguerre_cells(patches, y, potentials, cost, nodes=nodes, background=background)
+
+    found = None
     if start is None and len(y) > COARSE_ATOMS:
-        begin = _refined_start(patches, y, nu, cost, most)
-    if start is not None or len(y) > COARSE_ATOMS:
-        first = _fed(cells, y, begin, cost)
-        if first is not None:
-            found = ascend(cells, first, nu, tolerance, most)
-            if found.converged:
-                return found
-        begin = np.zeros(len(y))
-    return _continued(cells, nu, begin, tolerance, most)
+        start = _refined_start(patches, y, nu, cost, most)
+    if start is not None:
+        found = _continued(cells, nu, _fed(cells, y, nu, start, cost), tolerance, most)
+    if found is None or not found.converged:
+        found = _continued(cells, nu, np.zeros(len(y)), tolerance, most)
+    if not found.converged:
+        return found
+    last = ascend(partial(cells, nodes=FINAL_NODES), found.potentials, nu, tolerance, most)
+    return Ascent(last.potentials, last.cells, found.iterations + last.iterations, last.converged)
 
 
 def _continued(cells: Callable[..., Cells], nu: Array, potentials: Array, tolerance: float, most: int) -> Ascent:
-    """Newton from cells that all meet the sphere, mixing in less and less of the uniform density while any starves."""
+    """Newton, mixing in less and less of the uniform density while the true one starves some cell."""
     done = 0
     for background in BACKGROUNDS:
         if np.all(cells(potentials).mass >= EMPTY * nu):
@@ -146,8 +158,8 @@ def _refined_start(patches: Patches, y: Array, nu: Array, cost: Cost, most: int)
     With b_J the barycentre of a coarse cell, ψ(y) = min_J [ψ_J + c(b_J, y) − c(b_J, y_J)] over the nearest few.
     """
     chosen = np.sort(np.random.default_rng(len(y)).permutation(len(y))[: len(y) // COARSENING])
-    nearest = cKDTree(y[chosen]).query(y)[1]
-    shares = np.bincount(nearest, nu, minlength=len(chosen))
+    nearest = np.asarray(cKDTree(y[chosen]).query(y)[1])
+    shares = np.bincount(nearest, nu, minlength=len(chosen)).astype(np.float64)
     coarse = _solve(patches, y[chosen], shares, cost, 1e-3, most, None)
     full = laguerre_cells(patches, y[chosen], coarse.potentials, cost, full=True, nodes=NEWTON_NODES)
     return _extended(y, y[chosen], coarse.potentials, _directions(full, y[chosen]), cost)
@@ -167,20 +179,24 @@ def _extended(y: Array, atoms: Array, potentials: Array, places: Array, cost: Co
     return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
 
 
-def _fed(cells: Callable[..., Cells], y: Array, potentials: Array, cost: Cost) -> Array | None:
-    """The potentials with those of empty cells raised until every cell has mass; None if that fails."""
-    for _ in range(8):
+def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, cost: Cost) -> Array:
+    """The potentials with those of starved cells raised, one by one as if alone, until every cell has some mass."""
+    for _ in range(MEALS):
         now = cells(potentials)
-        empty = now.mass <= 0.0
-        if not empty.any():
-            return potentials
-        living = ~empty
+        starved = now.mass < EMPTY * nu
+        if not starved.any():
+            break
+        living = now.mass > 0.0
         places = _directions(now, y)
-        raised = _extended(y[empty], y[living], potentials[living], places[living], cost)
-        spread = np.ptp(potentials) + cost.of_angle(np.sqrt(4.0 * np.pi / len(y)))
-        potentials = potentials.copy()
-        potentials[empty] = np.maximum(raised, potentials[empty]) + 1e-3 * spread / len(y)
-    return None
+        width = np.sqrt(4.0 * np.pi / len(y))
+        reach = width * (cost.slope_at(np.median(angle_between(places, y)[living])) + float(cost.slope_at(width)))
+        response = np.asarray(now.coupling.sum(axis=1)).ravel()
+        rise = np.minimum(0.2 * nu / np.maximum(response, 1e-300), 0.2 * reach)
+        potentials = np.where(starved, potentials + rise, potentials)
+        if not living.all():
+            least = _extended(y[~living], y[living], potentials[living], places[living], cost)
+            potentials[~living] = np.maximum(least, potentials[~living])
+    return potentials
 
 
 def _certified(
@@ -192,8 +208,7 @@ def _certified(
     potentials[used] = found.potentials
     potentials -= float(nu @ potentials) / float(nu.sum()) if used.all() else 0.0
     cells, check = (
-        laguerre_cells(patches, y[used], found.potentials, cost, full=True, nodes=n)
-        for n in (FINAL_NODES, NEWTON_NODES)
+        laguerre_cells(patches, y[used], found.potentials, cost, full=True, nodes=n) for n in (FINAL_NODES, CHECK_NODES)
     )
     weights, masses, costs = nu[used], cells.mass, cells.cost
     missing = float(np.abs(residual_of(cells, weights)).sum())

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from spherepde import InputError
 from spherepde.transport import picture
-from spherepde.transport.picture import OUTSIDE, PALETTE, cell_colours, draw_cells, hemisphere, view_frame
+from spherepde.transport.laguerre.picture import OUTSIDE, PALETTE, cell_colours, draw_cells, hemisphere, view_frame
 
 
 def random_atoms(count, seed=0):

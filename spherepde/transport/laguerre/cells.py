@@ -1,10 +1,10 @@
 r"""Laguerre cells on the 2-sphere: masses, moments, transport costs and the couplings between neighbours.
 
 The cell of atom i is :math:`\{x: c(x,y_i)-\psi_i\le c(x,y_j)-\psi_j\ \forall j\}`. The quadtree of a density
-(:mod:`~spherepde.transport.patches`) is descended with the list of atoms that can win anywhere on the tile: an atom is
-dropped only when a bound (of the distance, or of second order along geodesics) proves that another beats it on the
-whole tile, so no cell is ever missed. Tiles with one atom left count whole; the others are integrated along the
-boundaries (:mod:`~spherepde.transport.tiles`) once they are small.
+(module ``patches``) is descended with the list of atoms that can win anywhere on the tile: an atom is dropped only when
+a bound (of the distance, or of second order along geodesics) proves that another beats it on the whole tile, so no cell
+is ever missed. Tiles with one atom left count whole; the others are integrated along the boundaries (module ``tiles``)
+once they are small.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
+from ..costs import Cost
 from .compiled import drop_stale
-from .costs import Cost
 from .descent import descend
 from .ground import CHORDAL_2, kind_of
 from .patches import FACES, Patches, nodes_and_weights

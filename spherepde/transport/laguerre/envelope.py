@@ -1,6 +1,6 @@
 r"""Which of a few shifted costs is the smallest along a line of a tile, and where that changes (compiled).
 
-A tile is a square of face coordinates (see :mod:`~spherepde.transport.patches`) with centre (a, b) and half width h.
+A tile is a square of face coordinates (see module ``patches``) with centre (a, b) and half width h.
 Along a line one of its coordinates s, t ∈ [−1, 1] is fixed and the other runs. Atoms come in the frame of the face,
 rows (⟨y,n⟩, ⟨y,u⟩, ⟨y,v⟩), with the shift ψ in ``shift``: the competing functions are :math:`c(x,y_k)-\psi_k`.
 """

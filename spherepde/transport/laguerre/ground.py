@@ -10,8 +10,8 @@ from math import asin, cos, pi, sin, sqrt, tan
 
 from numba import njit
 
-from ..errors import InputError
-from .costs import Cost
+from ...errors import InputError
+from ..costs import Cost
 
 CHORDAL_2, CHORDAL_1, GEODESIC_1, GEODESIC_2 = range(4)
 

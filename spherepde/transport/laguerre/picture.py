@@ -18,8 +18,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 
-from ..errors import InputError
-from .measures import Function, as_density, checked_points
+from ...errors import InputError
+from ..measures import Function, as_density, checked_points
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -16,8 +16,8 @@ from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from ..quadrature import gauss_legendre
-from .measures import Function, HarmonicDensity, as_density, checked_mass
+from ...quadrature import gauss_legendre
+from ..measures import Function, HarmonicDensity, as_density, checked_mass
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]

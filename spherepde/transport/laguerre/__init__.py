@@ -1,0 +1,6 @@
+"""Laguerre cells on the 2-sphere: a density resolved on a cube, and integrals that follow the cells."""
+
+from .cells import Cells, laguerre_cells
+from .patches import Patches, resolve
+
+__all__ = ["Cells", "Patches", "laguerre_cells", "resolve"]
