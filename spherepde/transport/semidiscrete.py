@@ -2,7 +2,7 @@ r"""Semi-discrete transport on the 2-sphere: from a density to weighted atoms, w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,9 @@ from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from .costs import Cost, angle_between
+from .discrete import cost_matrix, exact_plan
 from .distance import Distance
-from .laguerre import Cells, Patches, laguerre_cells, resolve
+from .laguerre import Cells, Patches, laguerre_cells, resolve, weighted_points
 from .measures import Function, checked_points, checked_weights, refuse_duplicates
 from .newton import Ascent, ascend, residual_of
 
@@ -26,11 +27,14 @@ Array = NDArray[np.float64]
 
 NEWTON_NODES, FINAL_NODES, CHECK_NODES = 4, 8, 6
 """Gauss–Legendre nodes per direction and piece: while iterating, for the last steps and the result, to check it."""
-COARSE_ATOMS = 300
-"""Above this many atoms the problem is first solved for a sixth of them."""
-COARSENING = 6
+EASY_ATOMS = 300
+"""Up to this many atoms equal potentials are tried first."""
 EMPTY = 0.02
 """A cell with less than this fraction of the mass it should have counts as starved at the start."""
+PROGRAMME_ATOMS, PROGRAMME_POINTS = 2000, 4
+"""Up to this many atoms a linear programme with that many points per atom is a start worth its time …"""
+COARSENING = 6
+"""… and for more, the problem is solved for one atom in six first."""
 MEALS = 12
 """Times starved cells are fed before uniform density is mixed in."""
 BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
@@ -126,27 +130,47 @@ def _solve(
         return laguerre_cells(patches, y, potentials, cost, nodes=nodes, background=background)
 
     found = None
-    if start is None and len(y) > COARSE_ATOMS:
-        start = _refined_start(patches, y, nu, cost, most)
-    if start is not None:
-        found = _continued(cells, nu, _fed(cells, y, nu, start, cost), tolerance, most)
-    if found is None or not found.converged:
-        found = _continued(cells, nu, np.zeros(len(y)), tolerance, most)
+    for begin in _starts(patches, y, nu, cost, most, start):
+        fed = _fed(cells, y, nu, begin, cost)
+        if fed is not None:
+            found = ascend(cells, fed, nu, tolerance, most)
+            if found.converged:
+                break
+    else:
+        found = _continued(cells, nu, tolerance, most)
     if not found.converged:
         return found
     last = ascend(partial(cells, nodes=FINAL_NODES), found.potentials, nu, tolerance, most)
     return Ascent(last.potentials, last.cells, found.iterations + last.iterations, last.converged)
 
 
-def _continued(cells: Callable[..., Cells], nu: Array, potentials: Array, tolerance: float, most: int) -> Ascent:
-    """Newton, mixing in less and less of the uniform density while the true one starves some cell."""
-    done = 0
+def _starts(patches: Patches, y: Array, nu: Array, cost: Cost, most: int, given: Array | None) -> Iterator[Array]:
+    """Potentials to begin with, the likeliest first."""
+    if given is not None:
+        yield given
+    if len(y) <= EASY_ATOMS:
+        yield np.zeros(len(y))
+    if len(y) <= PROGRAMME_ATOMS:
+        yield _programmed_start(patches, y, nu, cost)
+    else:
+        yield _refined_start(patches, y, nu, cost, most)
+
+
+def _programmed_start(patches: Patches, y: Array, nu: Array, cost: Cost) -> Array:
+    """Potentials of the linear programme between points that stand for the density and the atoms."""
+    x, mass = weighted_points(patches, PROGRAMME_POINTS * len(y))
+    matrix = cost_matrix(x, y, cost)
+    _, price, _ = exact_plan(mass, nu * (mass.sum() / nu.sum()), matrix)
+    return np.asarray(np.min(matrix - price[:, None], axis=0))
+
+
+def _continued(cells: Callable[..., Cells], nu: Array, tolerance: float, most: int) -> Ascent:
+    """Newton from equal potentials, mixing in less and less of the uniform density while a cell is starved."""
+    potentials, done = np.zeros(len(nu)), 0
     for background in BACKGROUNDS:
-        if np.all(cells(potentials).mass >= EMPTY * nu):
-            break
         mixed = ascend(partial(cells, background=background), potentials, nu, 1e-2 * float(nu.min() / nu.sum()), most)
         potentials, done = mixed.potentials, done + mixed.iterations
-        if not mixed.converged:
+        if not mixed.converged or np.all(cells(potentials).mass >= EMPTY * nu):
             break
     found = ascend(cells, potentials, nu, tolerance, most)
     return Ascent(found.potentials, found.cells, done + found.iterations, found.converged)
@@ -179,16 +203,16 @@ def _extended(y: Array, atoms: Array, potentials: Array, places: Array, cost: Co
     return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
 
 
-def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, cost: Cost) -> Array:
-    """The potentials with those of starved cells raised, one by one as if alone, until every cell has some mass."""
+def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, cost: Cost) -> Array | None:
+    """The potentials with those of starved cells raised until every cell has some mass; None if they stay starved."""
+    width = np.sqrt(4.0 * np.pi / len(y))
     for _ in range(MEALS):
         now = cells(potentials)
         starved = now.mass < EMPTY * nu
         if not starved.any():
-            break
+            return potentials
         living = now.mass > 0.0
         places = _directions(now, y)
-        width = np.sqrt(4.0 * np.pi / len(y))
         reach = width * (cost.slope_at(np.median(angle_between(places, y)[living])) + float(cost.slope_at(width)))
         response = np.asarray(now.coupling.sum(axis=1)).ravel()
         rise = np.minimum(0.2 * nu / np.maximum(response, 1e-300), 0.2 * reach)
@@ -196,7 +220,7 @@ def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, co
         if not living.all():
             least = _extended(y[~living], y[living], potentials[living], places[living], cost)
             potentials[~living] = np.maximum(least, potentials[~living])
-    return potentials
+    return None
 
 
 def _certified(

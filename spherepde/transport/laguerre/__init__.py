@@ -2,5 +2,6 @@
 
 from .cells import Cells, laguerre_cells
 from .patches import Patches, resolve
+from .sampling import weighted_points
 
-__all__ = ["Cells", "Patches", "laguerre_cells", "resolve"]
+__all__ = ["Cells", "Patches", "laguerre_cells", "resolve", "weighted_points"]
