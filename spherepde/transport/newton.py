@@ -43,7 +43,7 @@ def residual_of(cells: Cells, weights: Array) -> Array:
 def newton_direction(cells: Cells, residual: Array) -> Array:
     """Solve (graph Laplacian of the couplings) δ = residual with δ = 0 at the first atom."""
     degree = np.asarray(cells.coupling.sum(axis=1)).ravel()
-    laplacian = csc_array(diags_array(degree * (1.0 + ROUNDING) + 1e-300) - cells.coupling)
+    laplacian = csc_array(diags_array(np.where(degree > 0.0, degree * (1.0 + ROUNDING), 1.0)) - cells.coupling)
     factor = splu(laplacian[1:, 1:], permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     return np.concatenate([[0.0], factor.solve(residual[1:])])
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .costs import Cost, angle_between
+from .costs import Cost
 from .discrete import cost_matrix, exact_plan
 from .distance import Distance
 from .laguerre import Cells, Patches, laguerre_cells, resolve, weighted_points
@@ -33,10 +33,10 @@ EMPTY = 0.02
 """A cell with less than this fraction of the mass it should have counts as starved at the start."""
 PROGRAMME_ATOMS, PROGRAMME_POINTS = 2000, 4
 """Up to this many atoms a linear programme with that many points per atom is a start worth its time …"""
-COARSENING = 6
+COARSENING, NEIGHBOURS = 6, 12
 """… and for more, the problem is solved for one atom in six first."""
-MEALS = 12
-"""Times starved cells are fed before uniform density is mixed in."""
+FEW = 0.2
+"""Feeding starved cells is worth while for at most this fraction of them, and while it helps a quarter each time."""
 BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
 """Fractions of uniform density mixed in, one after the other, while cells are starved."""
 
@@ -179,14 +179,20 @@ def _continued(cells: Callable[..., Cells], nu: Array, tolerance: float, most: i
 def _refined_start(patches: Patches, y: Array, nu: Array, cost: Cost, most: int) -> Array:
     """Potentials from the solution for a sixth of the atoms, each standing for those nearest to it.
 
-    With b_J the barycentre of a coarse cell, ψ(y) = min_J [ψ_J + c(b_J, y) − c(b_J, y_J)] over the nearest few.
+    With b_J the barycentre of the cell of the coarse atom y_J, the potential there is tangent to the function
+    ψ_J + c(b_J, y) − c(b_J, y_J) of y: the mean of these over the nearest few, with Gaussian weights, is smooth and
+    treats all atoms alike.
     """
     chosen = np.sort(np.random.default_rng(len(y)).permutation(len(y))[: len(y) // COARSENING])
-    nearest = np.asarray(cKDTree(y[chosen]).query(y)[1])
-    shares = np.bincount(nearest, nu, minlength=len(chosen)).astype(np.float64)
+    tree = cKDTree(y[chosen])
+    shares = np.bincount(np.asarray(tree.query(y)[1]), nu, minlength=len(chosen)).astype(np.float64)
     coarse = _solve(patches, y[chosen], shares, cost, 1e-3, most, None)
-    full = laguerre_cells(patches, y[chosen], coarse.potentials, cost, full=True, nodes=NEWTON_NODES)
-    return _extended(y, y[chosen], coarse.potentials, _directions(full, y[chosen]), cost)
+    places = _directions(coarse.cells, y[chosen])
+    distance, near = tree.query(y, k=NEIGHBOURS)
+    level = coarse.potentials - cost.between(places, y[chosen])
+    tangent = level[near] + cost.between(places[near], y[:, None, :])
+    weight = np.exp(-((distance / np.median(distance[:, 3])) ** 2))
+    return np.asarray(np.sum(weight * tangent, axis=1) / np.sum(weight, axis=1))
 
 
 def _directions(cells: Cells, atoms: Array) -> Array:
@@ -195,32 +201,34 @@ def _directions(cells: Cells, atoms: Array) -> Array:
     return np.where(length > 0.0, cells.moment / np.maximum(length, 1e-300), atoms)
 
 
-def _extended(y: Array, atoms: Array, potentials: Array, places: Array, cost: Cost) -> Array:
-    """Potentials at further points: the largest with which no place would change its cell, over nearby cells."""
-    count = min(12, len(atoms))
-    near = cKDTree(atoms).query(y, k=count)[1].reshape(len(y), count)
-    level = potentials - cost.between(places, atoms)
-    return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
-
-
 def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, cost: Cost) -> Array | None:
-    """The potentials with those of starved cells raised until every cell has some mass; None if they stay starved."""
-    width = np.sqrt(4.0 * np.pi / len(y))
-    for _ in range(MEALS):
+    """The potentials with those of starved cells raised until every cell has some mass; None if that gets nowhere."""
+    width = np.sqrt(4.0 * np.pi / len(nu))
+    gently = 0.1 * width * float(cost.slope_at(width))
+    before = FEW * len(nu) + 1.0
+    while True:
         now = cells(potentials)
         starved = now.mass < EMPTY * nu
         if not starved.any():
             return potentials
-        living = now.mass > 0.0
-        places = _directions(now, y)
-        reach = width * (cost.slope_at(np.median(angle_between(places, y)[living])) + float(cost.slope_at(width)))
+        if starved.sum() > 0.75 * before:
+            return None
+        before, living = float(starved.sum()), now.mass > 0.0
         response = np.asarray(now.coupling.sum(axis=1)).ravel()
-        rise = np.minimum(0.2 * nu / np.maximum(response, 1e-300), 0.2 * reach)
-        potentials = np.where(starved, potentials + rise, potentials)
+        rise = np.minimum(0.3 * nu / np.maximum(response, 1e-300), gently)
+        raised = np.where(starved, potentials + rise, potentials)
         if not living.all():
-            least = _extended(y[~living], y[living], potentials[living], places[living], cost)
-            potentials[~living] = np.maximum(least, potentials[~living])
-    return None
+            touching = _touching(y[~living], y[living], potentials[living], _directions(now, y)[living], cost)
+            raised[~living] = np.maximum(raised[~living], np.minimum(touching, potentials[~living] + 8.0 * gently))
+        potentials = raised
+
+
+def _touching(y: Array, atoms: Array, potentials: Array, places: Array, cost: Cost) -> Array:
+    """Potentials with which further atoms would just win a place held by one of the nearest few."""
+    count = min(NEIGHBOURS, len(atoms))
+    near = cKDTree(atoms).query(y, k=count)[1].reshape(len(y), count)
+    level = potentials - cost.between(places, atoms)
+    return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
 
 
 def _certified(

@@ -29,7 +29,7 @@ class Cells:
     """Integrals over the cells of one set of potentials.
 
     ``mass`` (n,); ``coupling`` sparse (n, n), symmetric, zero diagonal: ∂mass_i/∂ψ_j = −coupling_ij, positive between
-    neighbours; ``moment`` ∫xρ (n, 3) and ``cost`` ∫c(x, y_i)ρ (n,), zeros unless asked for; ``doubt`` the mass on tiles
+    neighbours; ``moment`` ∫xρ (n, 3); ``cost`` ∫c(x, y_i)ρ (n,), zeros unless asked for; ``doubt`` the mass on tiles
     too small to be told apart.
     """
 
@@ -50,7 +50,7 @@ def laguerre_cells(
     nodes: int = 8,
     background: float = 0.0,
 ) -> Cells:
-    """Masses and couplings of the cells of atoms (n, 3) with potentials ψ (n,); with ``full`` moments and costs too.
+    """Masses and couplings of the cells of atoms (n, 3) with potentials ψ (n,); with ``full`` the costs too.
 
     ``nodes`` Gauss–Legendre nodes per direction and piece; ``background`` ε replaces ρ by (1−ε)ρ + ε × uniform.
     """
@@ -64,7 +64,7 @@ def laguerre_cells(
     )  # fmt: skip
     n = len(atoms)
     upper = coo_array((values, (rows, columns)), shape=(n, n)).tocsr()
-    moment = sums[:, 1:4] if full else np.zeros((n, 3))
+    moment = sums[:, 1:4]
     price = sums[:, 4]
     if full and kind == CHORDAL_2:
         price = 2.0 * (sums[:, 0] - np.einsum("ij,ij->i", moment, atoms))

@@ -197,10 +197,10 @@ def integrate_line(  # type: ignore[no-untyped-def]
         density = (1.0 - background[0]) * max(clenshaw(series, xi), 0.0) + background[1] * r2 * r
         mass = weight * half * weights[k] * density
         sums[0] += mass
+        sums[1] += mass * r
+        sums[2] += mass * r * a
+        sums[3] += mass * r * b
         if full:
-            sums[1] += mass * r
-            sums[2] += mass * r * a
-            sums[3] += mass * r * b
             dn, du, dv = r - atom[0], r * a - atom[1], r * b - atom[2]
             sums[4] += mass * cost_of(kind, dn * dn + du * du + dv * dv)
 
