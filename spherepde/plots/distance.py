@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..phases import usable
 from ..summary import RECORDED, wasserstein_bounds
+from ..verdict import DISTANCE_TOLERANCE
 from .marks import Mark, draw_marks, horizons
 from .rates import draw_phases, draw_rate_levels, phases_of
 from .record import Real, Record
@@ -27,8 +28,9 @@ ROUNDING = 1e-12
 class Curve(NamedTuple):
     """A distance over the times of a record (n,), NaN where it was not computed; None for what was not recorded.
 
-    ``lower`` and ``upper`` bound it (the error bars of a run included for W₂, geodesic); ``gap`` is what they are apart
-    without error bars, ``bar`` the error bar of the value.
+    ``lower`` and ``upper`` bound it, the error bars of a run included; ``gap`` is what they are apart without error
+    bars, ``bar`` the error bar of the value. It is trusted ``until`` a time: the velocity horizon, or when its own
+    error bar passes 5 % of it (None: to the end).
     """
 
     ground: str
@@ -37,6 +39,7 @@ class Curve(NamedTuple):
     upper: Real | None
     gap: Real | None
     bar: Real | None
+    until: float | None
 
 
 def curves(record: Record, p: int) -> list[Curve]:
@@ -50,16 +53,29 @@ def _to_limit(record: Record, name: str, ground: str) -> Curve:
     lower, upper = (record.series.get(f"{name}_{side}") for side in ("lower", "upper"))
     gap = None if lower is None or upper is None else upper - lower
     with_bars = wasserstein_bounds(record.series) if name == RECORDED else None
+    bar = record.error(name)
     if with_bars is not None:
         lower, upper = with_bars
-    return Curve(ground, record.series[name], lower, upper, gap, record.error(name))
+    elif lower is not None and upper is not None and bar is not None:
+        lower, upper = np.maximum(lower - bar, 0.0), upper + bar
+    return Curve(ground, record.series[name], lower, upper, gap, bar, _trusted_until(record, record.series[name], bar))
 
 
 def _to_eigenspace(record: Record, name: str, ground: str) -> Curve:
     values, bar = record.series[name], record.error(name)
     if bar is None:
-        return Curve(ground, values, None, None, None, None)
-    return Curve(ground, values, np.maximum(values - bar, 0.0), values + bar, None, bar)
+        return Curve(ground, values, None, None, None, None, record.velocity_horizon)
+    until = _trusted_until(record, values, bar)
+    return Curve(ground, values, np.maximum(values - bar, 0.0), values + bar, None, bar, until)
+
+
+def _trusted_until(record: Record, values: Real, bar: Real | None) -> float | None:
+    """The velocity horizon, or an earlier time from which the error bar exceeds 5 % of the value."""
+    lost = np.zeros(0, int) if bar is None else np.flatnonzero(bar > DISTANCE_TOLERANCE * np.abs(values))
+    own = float(record.t[lost[0]]) if lost.size else np.inf
+    horizon = np.inf if record.velocity_horizon is None else record.velocity_horizon
+    until = min(own, horizon)
+    return None if np.isinf(until) else until
 
 
 def upper_bound(record: Record) -> Real | None:
@@ -88,7 +104,7 @@ def _draw_curves(ax: Axes, record: Record, p: int) -> None:
             words = "bounds, geodesic" if record.has_limit else "error bar, geodesic"
             ax.fill_between(record.t[known], bottom, top, color=colour, alpha=0.22, linewidth=0.0, label=words)
             shown.append(top)
-        draw_trusted(ax, t, values, record.velocity_horizon, color=colour, label=curve.ground)
+        draw_trusted(ax, t, values, curve.until, color=colour, label=curve.ground)
         shown.append(values)
     upper = None if record.has_limit else upper_bound(record)
     if upper is not None and np.any(upper > VISIBLE * record.series["distance_to_E"]):
@@ -106,7 +122,8 @@ def draw_distance(ax: Axes, record: Record, p: int = 2, *, brief: bool = False) 
     """
     _draw_curves(ax, record, p)
     time_axis(ax, record)
-    found = phases_of(record, curves(record, p)[0].values)
+    geodesic = curves(record, p)[0]
+    found = phases_of(record, geodesic.values, geodesic.until)
     if found is not None:
         draw_phases(ax, record, found, predicted=record.rate if p == 2 else None, window=p == 2 and not brief)
     marks = horizons(record)
@@ -136,8 +153,9 @@ def _draw_local_rate(ax: Axes, record: Record) -> None:
             if len(t) > 1 and (p == 2 or curve.ground == "geodesic"):
                 rate, label = -np.gradient(np.log(values), t), f"$W_{p}$, {curve.ground}"
                 colour = COLOURS[curve.ground]
-                draw_trusted(ax, t, rate, record.velocity_horizon, color=colour, linestyle=look, label=label)
-    draw_rate_levels(ax, record, phases_of(record, curves(record, 2)[0].values))
+                draw_trusted(ax, t, rate, curve.until, color=colour, linestyle=look, label=label)
+    geodesic = curves(record, 2)[0]
+    draw_rate_levels(ax, record, phases_of(record, geodesic.values, geodesic.until))
     ax.set_ylabel(r"$-d\log W/dt$")
     _legend_outside(ax)
 

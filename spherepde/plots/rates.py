@@ -14,9 +14,9 @@ BESIDE = 0.055
 METASTABLE = "#F0E442"
 
 
-def phases_of(record: Record, values: Real) -> Phases | None:
-    """The phases of a recorded quantity, read up to the velocity horizon; decay ends by log β."""
-    return phases(record.t, values, until=record.velocity_horizon, concentrated_by=record.log_beta)
+def phases_of(record: Record, values: Real, until: float | None) -> Phases | None:
+    """The phases of a recorded quantity, read while it is trusted; decay ends by log β."""
+    return phases(record.t, values, until=until, concentrated_by=record.log_beta)
 
 
 def draw_phases(
