@@ -116,7 +116,8 @@ def _at_the_end(series: Mapping[str, Real]) -> str:
     last = known[-1]
     value, lower, upper = (series[name][last] for name in (RECORDED, f"{RECORDED}_lower", f"{RECORDED}_upper"))
     bar = f" ± {series[f'{RECORDED}_error'][last]:.1e}" if f"{RECORDED}_error" in series else ""
-    return f"{series[RECORDED][known[0]]:.6f} → {value:.6f}{bar} (geodesic; bounds {lower:.6f} … {upper:.6f})"
+    when = f" at t = {series['t'][last]:g}, not known later" if last < len(series["t"]) - 1 else ""
+    return f"{series[RECORDED][known[0]]:.6f} → {value:.6f}{bar}{when} (geodesic; bounds {lower:.6f} … {upper:.6f})"
 
 
 def transported(t: Real, rate: Real) -> Real:

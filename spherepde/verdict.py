@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .heads import DominantEigenspace, Head, concentration_rate
+from .phases import fit_exponential
 from .store import RunFile
 from .summary import RECORDED, energy_balance, head_of, horizon_of, wasserstein_bounds
 
@@ -19,12 +20,6 @@ LEAST_SHRINKAGE = 4.0
 """A distance must have shrunk by this factor before anything is said about concentration."""
 DISTANCE_TOLERANCE = 0.05
 """Rates are measured while the error bar of the distance is below this fraction of it."""
-
-
-def measured_rate(t: Real, distance: Real, window: tuple[float, float]) -> float:
-    """Exponential rate −d log(distance)/dt by least squares over a window of times."""
-    inside = (t >= window[0]) & (t <= window[1])
-    return -float(np.polyfit(t[inside], np.log(distance[inside]), 1)[0])
 
 
 def trusted_until(series: Mapping[str, Real]) -> float:
@@ -43,7 +38,8 @@ def _table(series: Mapping[str, Real], moments: Real, target: DominantEigenspace
     rows = [
         f"       t   distance to E (dim {target.dim})   error bar   W₂(ρ_t, Π♯ρ₀)   error bar   bounds, bars included"
     ]
-    for i in dict.fromkeys(int(np.argmin(np.abs(t - moment))) for moment in moments):
+    shown = np.flatnonzero(np.isfinite(value)) if np.isfinite(value).any() else np.arange(len(t))
+    for i in dict.fromkeys(int(shown[np.argmin(np.abs(t[shown] - moment))]) for moment in moments):
         if bounds is not None:
             between = f"{bounds[0][i]:.6f} … {bounds[1][i]:.6f}"
         else:
@@ -96,7 +92,8 @@ def verdict(run: RunFile) -> str:
     closer = float(distance[0] / distance[int(np.argmin(np.abs(t - trusted)))])
     if min(np.count_nonzero((t >= a) & (t <= b)) for a, b in windows) < 5:
         return "\n".join([*lines, "verdict: none, the run is too short to measure a rate"])
-    rates = [measured_rate(t, distance, window) for window in windows]
+    fits = [fit_exponential(t, distance, window) for window in windows]
+    rates = [-fit.slope for fit in fits if fit is not None]
     shown = ", ".join(f"{seen:.4f} on [{a:.1f}, {b:.1f}]" for seen, (a, b) in zip(rates, windows, strict=True))
     powers = ", up to powers of t" if target.dim > 1 else ""
     lines.append(f"rate of decay  predicted {rate:.4f} (β = ∞, t → ∞{powers}), measured {shown}")

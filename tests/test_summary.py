@@ -18,7 +18,7 @@ from spherepde import (
     fisher_bingham,
 )
 from spherepde.summary import describe, energy_balance, wasserstein_bounds
-from spherepde.verdict import measured_rate, verdict
+from spherepde.verdict import verdict
 
 
 def run(path, attention, until, *, lmax=255, **options):
@@ -59,11 +59,6 @@ def test_no_theory_no_verdict(tmp_path):
 def test_without_companion_the_summary_says_so(tmp_path):
     description, _ = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.5]))), 0.1, companion_lmax=0)
     assert "no companion run, so moments carry no error bar" in description
-
-
-def test_measured_rate_of_an_exponential():
-    t = np.linspace(0.0, 5.0, 101)
-    assert measured_rate(t, 3.0 * np.exp(-0.7 * t), (1.0, 4.0)) == pytest.approx(0.7, rel=1e-12)
 
 
 def test_energy_balance_of_a_known_function():
