@@ -28,6 +28,7 @@ from .equation import ContinuityEquation
 from .errors import InputError, NumericalError
 from .experiment import build_simulation, density_from_run, resume_simulation
 from .heads import DominantEigenspace, Head, concentration_rate
+from .limit import LimitMeasure, limit_measure
 from .result import Result
 from .script import run_script
 from .simulation import Simulation
@@ -42,6 +43,7 @@ __all__ = [
     "Hardmax",
     "Head",
     "InputError",
+    "LimitMeasure",
     "NumericalError",
     "Result",
     "RunFile",
@@ -55,6 +57,7 @@ __all__ = [
     "fisher_bingham",
     "from_callable",
     "harmonics",
+    "limit_measure",
     "load_config",
     "mixture",
     "poisson_kernel",

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .costs import Cost
 from .discrete import cost_matrix, exact_plan
 from .distance import Distance
-from .laguerre import Cells, Patches, laguerre_cells, resolve, weighted_points
+from .laguerre import Cells, Patches, cell_labels, laguerre_cells, resolve, weighted_points
 from .measures import Function, checked_points, checked_weights, refuse_duplicates
 from .newton import Ascent, ascend, residual_of
 
@@ -62,13 +62,7 @@ class SemiDiscrete(Distance):
 
     def labels(self, points: ArrayLike) -> NDArray[np.int64]:
         """Number of the cell in which each unit vector (n, 3) lies."""
-        x = checked_points(points, 3, "points")
-        found = np.empty(len(x), np.int64)
-        block = max(1, 4_000_000 // len(self.atoms))
-        for start in range(0, len(x), block):
-            part = x[start : start + block, None, :]
-            found[start : start + block] = np.argmin(self.cost.between(part, self.atoms) - self.potentials, axis=1)
-        return found
+        return cell_labels(checked_points(points, 3, "points"), self.atoms, self.potentials, self.cost)
 
     def plot(self, path: str | Path | None = None, density: Function | ArrayLike | None = None) -> Figure:
         """Two hemispheres with the cells in colour and the atoms as dots, saved to ``path`` if one is given."""
