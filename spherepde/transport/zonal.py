@@ -13,10 +13,10 @@ from ..errors import InputError
 from .costs import Cost
 from .discrete import wasserstein_discrete
 from .distance import Distance
-from .laws import Law, law_of_atoms, law_of_cdf, law_of_density
+from .line.laws import Law, law_of_atoms, law_of_cdf, law_of_density
+from .line.monotone import CERTIFIED, MonotonePlan, unit_vectors
+from .line.quantised import quantised_bounds
 from .measures import checked_weights
-from .monotone import CERTIFIED, MonotonePlan, unit_vectors
-from .quantised import quantised_bounds
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]

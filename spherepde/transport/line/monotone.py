@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.special import eval_legendre
 
-from .costs import Cost
+from ..costs import Cost
 from .piecewise import Index, Piecewise
 
 Array = NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
-from ..errors import InputError
-from .measures import MASS_TOLERANCE, checked_mass
+from ...errors import InputError
+from ..measures import MASS_TOLERANCE, checked_mass
 from .piecewise import Function, Piecewise
 
 Array = NDArray[np.float64]

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .costs import Cost
-from .discrete import cost_matrix, exact_plan
+from ..costs import Cost
+from ..discrete import cost_matrix, exact_plan
 from .monotone import chord_power, unit_vectors
 from .piecewise import Piecewise
 

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import eval_legendre
 
-from ..errors import InputError
+from ...errors import InputError
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
