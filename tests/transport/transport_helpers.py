@@ -56,37 +56,157 @@ def winners(x: Array, atoms: Array, potentials: Array, cost: Cost) -> NDArray[np
 # --- chordal p = 2: the cells are bounded by arcs of circles
 
 
-def arcs_of(i: int, atoms: Array, potentials: Array) -> list[tuple[int, int, Array, Array, Array, float, float, float]]:
-    """Boundary arcs of a cell, the cell to their left: (circle, circle at the end, u, v, n, offset, from, to)."""
+def polygon(i: int, atoms: Array, potentials: Array) -> tuple[float, Array, Array]:
+    r"""Area, ∫x and ∫xxᵀ over a cell {⟨n_j, x⟩ ≥ d_j} of the chordal cost with p = 2, from its boundary alone.
+
+    Gauss–Bonnet for the area (the Euler number by counting points), ½∮x×dx for the moment, and for the second one
+    :math:`\int(xx^T-I/3)=-\frac16\oint(\nu x^T+x\nu^T)`, its entries being harmonics of degree 2. Not for cells with
+    more than three meeting at a point.
+    """
     others = np.flatnonzero(np.arange(len(atoms)) != i)
     length = 2.0 * np.linalg.norm(atoms[i] - atoms[others], axis=1)
-    normals = 2.0 * (atoms[i] - atoms[others]) / length[:, None]
-    offsets = (potentials[others] - potentials[i]) / length
-    if np.any(offsets >= 1.0):
-        return []
-    real = offsets > -1.0
-    normals, offsets = normals[real], offsets[real]
-    found = []
+    normals, offsets = 2.0 * (atoms[i] - atoms[others]) / length[:, None], (potentials[others] - potentials[i]) / length
+    x = spiral(4000)
+    counted = 4.0 * np.pi * np.mean(np.all(x @ normals.T >= offsets, axis=1))
+    normals, offsets = normals[offsets > -1.0], offsets[offsets > -1.0]
+    turning, moment, second = 0.0, np.zeros(3), np.zeros((3, 3))
+    node, weight = np.polynomial.legendre.leggauss(30)
     for j, (n, d) in enumerate(zip(normals, offsets, strict=True)):
-        u = unit(np.cross(n, np.eye(3)[np.argmin(np.abs(n))]))
-        v, s = np.cross(n, u), np.sqrt(1.0 - d * d)
-        rest = np.flatnonzero(np.arange(len(normals)) != j)
-        a, b, c = s * normals[rest] @ u, s * normals[rest] @ v, offsets[rest] - d * normals[rest] @ n
-        size = np.hypot(a, b)
-        if np.any(c >= size):
-            continue
-        cut = np.abs(c) < size
-        middle, half = np.arctan2(b[cut], a[cut]), np.arccos(c[cut] / size[cut])
-        if not cut.any():
-            found.append((j, -1, u, v, n, d, 0.0, 2.0 * np.pi))
-            continue
-        ends = np.concatenate([middle - half, middle + half]) % (2.0 * np.pi)
-        by = np.tile(rest[cut], 2)
-        order = np.argsort(ends)
-        ends, by = ends[order], by[order]
-        following = np.append(ends[1:], ends[0] + 2.0 * np.pi)
-        probe = 0.5 * (ends + following)
-        inside = np.all(np.outer(a, np.cos(probe)) + np.outer(b, np.sin(probe)) >= c[:, None], axis=0)
-        for m in np.flatnonzero(inside & (following - ends > 1e-14)):
-            found.append((j, int(by[(m + 1) % len(by)]), u, v, n, d, ends[m], following[m]))
-    return [(j, k, u, v, n, d, t0, t1) if k < 0 else (j, k, u, v, n, d, t0, t1) for j, k, u, v, n, d, t0, t1 in found]
+        for start, end, corner in _arcs(j, normals, offsets):
+            t, w = 0.5 * (start + end) + 0.5 * (end - start) * node, 0.5 * (end - start) * weight
+            point, tangent = _on_circle(n, d, t)
+            moment += 0.5 * w @ np.cross(point, tangent)
+            outer = np.einsum("t,ti,j->ij", w, point, n) - d * np.einsum("t,ti,tj->ij", w, point, point)
+            second += (outer + outer.T) / 6.0
+            turning += d * (end - start)
+            if corner >= 0:
+                at, along = (found[0] for found in _on_circle(n, d, np.array([end])))
+                onward = np.cross(normals[corner], at)
+                turning += np.arctan2(at @ np.cross(along, onward), along @ onward)
+    area = 2.0 * np.pi * np.round((counted + turning) / (2.0 * np.pi)) - turning
+    return float(area), moment, second + area / 3.0 * np.eye(3)
+
+
+def _on_circle(n: Array, d: float, t: Array) -> tuple[Array, Array]:
+    """Points of the circle ⟨n, x⟩ = d and their derivatives, counterclockwise about n."""
+    u = unit(np.cross(n, np.eye(3)[np.argmin(np.abs(n))]))
+    v, s = np.cross(n, u), np.sqrt(1.0 - d * d)
+    cosine, sine = s * np.cos(t)[:, None], s * np.sin(t)[:, None]
+    return d * n + cosine * u + sine * v, cosine * v - sine * u
+
+
+def _arcs(j: int, normals: Array, offsets: Array) -> list[tuple[float, float, int]]:
+    """The parts of circle j inside all other half spaces: start, end, and the circle that ends it (−1 if none)."""
+    rest = np.flatnonzero(np.arange(len(normals)) != j)
+    (east, north), _ = _on_circle(normals[j], offsets[j], np.array([0.0, 0.5 * np.pi]))
+    center = offsets[j] * normals[j]
+    a, b, c = normals[rest] @ (east - center), normals[rest] @ (north - center), offsets[rest] - normals[rest] @ center
+    size = np.hypot(a, b)
+    if np.any(c >= size):
+        return []
+    cut = c > -size
+    if not cut.any():
+        return [(0.0, 2.0 * np.pi, -1)]
+    middle, half = np.arctan2(b[cut], a[cut]), np.arccos(c[cut] / size[cut])
+    ends, by = np.concatenate([middle - half, middle + half]) % (2.0 * np.pi), np.tile(rest[cut], 2)
+    order = np.argsort(ends)
+    ends, by = ends[order], by[order]
+    following, by = np.append(ends[1:], ends[0] + 2.0 * np.pi), np.roll(by, -1)
+    probe = 0.5 * (ends + following)
+    inside = np.all(np.outer(np.cos(probe), a) + np.outer(np.sin(probe), b) >= c, axis=1) & (following > ends)
+    return [(ends[m], following[m], int(by[m])) for m in np.flatnonzero(inside)]
+
+
+def power_cells(atoms: Array, potentials: Array, slope: Array | None = None) -> tuple[Array, Array]:
+    """Masses and costs of the chordal p = 2 cells for the density (1 + ⟨a, x⟩)/4π, to rounding."""
+    a = np.zeros(3) if slope is None else slope
+    masses, costs = np.empty(len(atoms)), np.empty(len(atoms))
+    for i in range(len(atoms)):
+        area, moment, second = polygon(i, atoms, potentials)
+        masses[i] = (area + a @ moment) * 0.25 / np.pi
+        costs[i] = 2.0 * (masses[i] - atoms[i] @ (moment + second @ a) * 0.25 / np.pi)
+    return masses, costs
+
+
+# --- any cost: along rays from the atom
+
+
+def ray_cell(i: int, atoms: Array, potentials: Array, cost: Cost, density: Function, most: int = 60) -> Array:
+    """(mass, transport cost, ∫xρ) of a cell that is star-shaped about its atom: Gauss–Legendre in log coordinates.
+
+    The boundary is bisected on every ray; rays are gathered in panels between the corners, found by bisection too.
+    """
+    y = atoms[i]
+    u = unit(np.cross(y, np.eye(3)[np.argmin(np.abs(y))]))
+    v = np.cross(y, u)
+
+    def point(phi: Array, r: Array) -> Array:
+        across = np.cos(phi)[..., None] * u + np.sin(phi)[..., None] * v
+        return np.cos(r)[..., None] * y + np.sin(r)[..., None] * across
+
+    def boundary(phi: Array) -> tuple[Array, NDArray[np.int64]]:
+        low, high = np.zeros_like(phi), np.full_like(phi, np.pi)
+        for _ in range(54):
+            r = 0.5 * (low + high)
+            inside = winners(point(phi, r), atoms, potentials, cost) == i
+            low, high = np.where(inside, r, low), np.where(inside, high, r)
+        return 0.5 * (low + high), winners(point(phi, high + 1e-9), atoms, potentials, cost)
+
+    edges = 2.0 * np.pi * np.arange(most * 12 + 1) / (most * 12)
+    _, beyond = boundary(edges)
+    change = np.flatnonzero(beyond[1:] != beyond[:-1])
+    left, right, label = edges[change], edges[change + 1], beyond[change]
+    for _ in range(50):
+        middle = 0.5 * (left + right)
+        same = boundary(middle)[1] == label
+        left, right = np.where(same, middle, left), np.where(same, right, middle)
+    ends = np.unique(np.concatenate([0.5 * (left + right), np.linspace(0.0, 2.0 * np.pi, most // 2 + 1)]))
+    node, weight = np.polynomial.legendre.leggauss(20)
+    phi = (0.5 * (ends[1:] + ends[:-1])[:, None] + 0.5 * np.diff(ends)[:, None] * node).ravel()
+    around = (0.5 * np.diff(ends)[:, None] * weight).ravel()
+    end = boundary(phi)[0][:, None]
+    r = 0.5 * end * (1.0 + node)
+    x = point(phi[:, None] + np.zeros_like(r), r)
+    measure = density(x.reshape(-1, 3)).reshape(r.shape) * np.sin(r) * 0.5 * end * weight * around[:, None]
+    distance = r if cost.ground == "geodesic" else 2.0 * np.sin(0.5 * r)
+    return np.array([measure.sum(), (measure * distance**cost.p).sum(), *np.einsum("ab,abi->i", measure, x)])
+
+
+def mild_potentials(atoms: Array, cost: Cost, seed: int) -> Array:
+    """Random potentials that leave every atom in its own cell."""
+    apart = np.arccos(np.clip(atoms @ atoms.T, -1.0, 1.0)) + 4.0 * np.eye(len(atoms))
+    return np.asarray(np.random.default_rng(seed).uniform(0.0, 0.7 * cost.of_angle(apart.min()), len(atoms)))
+
+
+# --- symmetric atoms under the uniform density
+
+
+def regular_cells(count: int, sides: int, inradius: float, cost: Cost) -> float:
+    """Cost of the uniform density to equal atoms whose cells are regular polygons with great circles for sides."""
+
+    def to_edge(phi: float) -> float:
+        end = np.arctan2(np.sin(inradius), np.cos(inradius) * np.cos(phi))
+        return quad(lambda r: float(cost.of_angle(r)) * np.sin(r), 0.0, end, epsabs=1e-15, epsrel=1e-14)[0]
+
+    whole = quad(to_edge, 0.0, np.pi / sides, epsabs=1e-15, epsrel=1e-14)[0]
+    return float(2 * sides * count * whole / (4.0 * np.pi))
+
+
+def platonic() -> dict[str, tuple[Array, int]]:
+    """Vertices of the five solids, with the number of sides of their Voronoi cells."""
+    g = 0.5 * (1.0 + np.sqrt(5.0))
+    cube = np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)], float)
+    swapped = [np.roll([0.0, a, b * g], k) for a in (-1, 1) for b in (-1, 1) for k in range(3)]
+    long = [np.roll([0.0, a / g, b * g], k) for a in (-1, 1) for b in (-1, 1) for k in range(3)]
+    return {
+        "tetrahedron": (unit(cube[[0, 3, 5, 6]]), 3),
+        "octahedron": (np.concatenate([np.eye(3), -np.eye(3)]), 4),
+        "cube": (unit(cube), 3),
+        "icosahedron": (unit(np.array(swapped)), 5),
+        "dodecahedron": (unit(np.concatenate([cube, np.array(long)])), 3),
+    }
+
+
+def ring(count: int) -> Array:
+    angle = 2.0 * np.pi * np.arange(count) / count
+    return np.stack([np.cos(angle), np.sin(angle), np.zeros(count)], axis=-1)

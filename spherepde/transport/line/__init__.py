@@ -1,1 +1,1 @@
-"""One-dimensional machinery of the circle and of zonal measures: laws, their quantiles, monotone plans, certificates."""
+"""One-dimensional machinery of the circle and of zonal measures: laws, quantiles, monotone plans, certificates."""
