@@ -12,7 +12,7 @@ from physics_helpers import bounded
 from scipy.spatial import cKDTree
 
 from spherepde import InputError
-from spherepde.transport import picture
+from spherepde.transport.laguerre import picture
 from spherepde.transport.laguerre.picture import OUTSIDE, PALETTE, cell_colours, draw_cells, hemisphere, view_frame
 
 

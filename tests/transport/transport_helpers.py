@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 
 from spherepde.transport.costs import Cost
