@@ -1,6 +1,7 @@
 """Speed against the yardsticks: every row is a ratio of two times measured in turn in one process.
 
-    python validation/benchmarks.py                 # about two minutes, one thread
+    python validation/benchmarks.py                 # about five minutes, one thread
+    python validation/benchmarks.py --full          # with 10 000 atoms, a quarter of an hour more
     python validation/benchmarks.py --repeats 50 --json benchmarks.json
 
 Absolute milliseconds are shown for orientation; quote the ratios, since machines are noisy.
@@ -9,39 +10,19 @@ Absolute milliseconds are shown for orientation; quote the ratios, since machine
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
+from timing import Timed, paired_milliseconds
+from transport_benchmarks import compile_seconds, ratio_table, run_rows, semidiscrete_rows, semidiscrete_table
 
 from spherepde import Circle, ContinuityEquation, Hardmax, Head, Softmax, Sphere, Unnormalised, fisher_bingham
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
 from spherepde.tokens import sample_tokens, token_velocity
 
-PARAMETERS = {"lmax": 255, "beta": 100.0, "repeats": 30, "json": ""}
-
-Timed = Callable[[], object]
-
-
-def paired_milliseconds(work: Timed, yardstick: list[Timed], repeats: int) -> tuple[float, float, float]:
-    """Median time of ``work``, of the yardstick's parts one after the other, and the median of their paired ratios."""
-    work()
-    for part in yardstick:
-        part()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        middle = time.perf_counter()
-        for part in yardstick:
-            part()
-        times.append((middle - start, time.perf_counter() - middle))
-    ours, theirs = np.array(times).T * 1e3
-    return float(np.median(ours)), float(np.median(theirs)), float(np.median(ours / theirs))
+PARAMETERS = {"lmax": 255, "beta": 100.0, "repeats": 30, "full": False, "json": ""}
 
 
 def right_hand_side(lmax: int, beta: float, backend: str, repeats: int) -> tuple[float, float, float]:
@@ -120,19 +101,19 @@ def rows(p) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Measure, print the table, write the JSON."""
+    """Measure, print the tables, write the JSON."""
     with one_sentence():
         p = script_parameters(PARAMETERS, __doc__)
+        console = Console(width=150)
+        console.print(f"compiling the semi-discrete solver once: {compile_seconds():.1f} CPU s")
         with threadpool_limits(1):
-            results = rows(p)
-        table = Table("work", "ms", "against", "ms", "ratio", "wanted")
-        for row in results:
-            cells = (row["work"], f"{row['ms']:.2f}", row["yardstick"], f"{row['yardstick_ms']:.2f}")
-            table.add_row(*map(str, cells), f"{row['ratio']:.2f}", str(row["wanted"]))
-        Console(width=140).print(table)
+            results = rows(p) + run_rows()
+            console.print(ratio_table(results))
+            solves = semidiscrete_rows(p.full)
+            console.print(semidiscrete_table(solves))
         if p.json:
             with open(p.json, "w", encoding="utf-8") as file:
-                json.dump(results, file, indent=1, ensure_ascii=False)
+                json.dump(results + solves, file, indent=1, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 NEWTON_NODES, FINAL_NODES, CHECK_NODES = 4, 8, 6
 """Gauss–Legendre nodes per direction and piece: while iterating, for the last steps and the result, to check it."""
+ROUNDING = 2e-14
+"""What sums over all cells may lose, as a fraction of the cost: added to the bounds."""
 EASY_ATOMS = 300
 """Up to this many atoms equal potentials are tried first."""
 EMPTY = 0.02
@@ -242,7 +244,7 @@ def _certified(
     dual = price + float(found.potentials @ residual_of(cells, weights))
     kept = np.minimum(1.0, weights / np.maximum(masses, 1e-300))
     primal = float(costs @ kept) + 0.5 * missing * cost.largest
-    error = abs(float(check.cost.sum()) - price) + cost.largest * (patches.unresolved + cells.doubt) + 1e-15 * price
+    error = abs(float(check.cost.sum()) - price) + cost.largest * (patches.unresolved + cells.doubt) + ROUNDING * price
     every = np.zeros((3, len(y)))
     every[0, used], every[1, used] = masses * scale, costs * scale
     barycenters = np.zeros((len(y), 3))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
 from spherepde.transport.costs import Cost
@@ -211,3 +212,22 @@ def platonic() -> dict[str, tuple[Array, int]]:
 def ring(count: int) -> Array:
     angle = 2.0 * np.pi * np.arange(count) / count
     return np.stack([np.cos(angle), np.sin(angle), np.zeros(count)], axis=-1)
+
+
+def zonal_pair(profile: Callable[[float], float], plus: float, cost: Cost, breaks: list[float]) -> tuple[float, float]:
+    """Mass of a density profile(cos θ) about e, and the cost of moving the fraction ``plus`` to e, the rest to −e.
+
+    One-dimensional quadrature on either side of the ``breaks`` (angles) and of the angle of the cap that goes to e.
+    """
+    ends = [0.0, *breaks, np.pi]
+
+    def integral(low: float, high: float, price: Callable[[float], float]) -> float:
+        cuts = [low, *(b for b in ends if low < b < high), high]
+        pairs = zip(cuts[:-1], cuts[1:], strict=True)
+        law = [quad(lambda t: price(t) * 2 * np.pi * np.sin(t) * profile(np.cos(t)), a, b, epsabs=1e-14) for a, b in pairs]
+        return float(sum(found[0] for found in law))
+
+    mass = integral(0.0, np.pi, lambda t: 1.0)
+    cap = float(brentq(lambda t: integral(0.0, t, lambda s: 1.0) - plus * mass, 0.0, np.pi, xtol=1e-14))
+    near = integral(0.0, cap, lambda t: float(cost.of_angle(t)))
+    return mass, near + integral(cap, np.pi, lambda t: float(cost.of_angle(np.pi - t)))

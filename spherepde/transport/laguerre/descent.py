@@ -20,7 +20,7 @@ LARGEST_CUT = 0.12
 SMALLEST_CUT = 1e-9
 SMALLEST_MASS = 1e-14
 """Half width, and fraction of the mass, below which a tile of unclear pattern goes to the winner at its centre."""
-SINGULAR_SIZE = 2e-3
+SINGULAR_SIZE = 3e-4
 """Tiles near an apex of the cost are cut down to this angular radius: the cone's error falls with its cube."""
 
 

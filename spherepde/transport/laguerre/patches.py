@@ -28,6 +28,8 @@ TOLERANCE = 1e-11
 """A leaf is resolved when its last coefficients are below this fraction of the mean density …"""
 ROUNDING = 2e-13
 """… or of the largest density, which is as well as the density itself can be evaluated."""
+CHECK_NODES, NEAR_ZERO = 17, 0.05
+"""Nodes that check the integral of a leaf whose smallest value is below this fraction of its largest."""
 FIRST_LEVEL, LAST_LEVEL = 1, 11
 MOST_LEAVES = 150_000
 CHUNK = 1 << 20
@@ -65,7 +67,7 @@ class Patches:
     leaf), ``leaf`` row (−1 inside), ``mass`` ∫ρ, ``moment`` ∫xρ (n, 3), ``area``. Per leaf: ``values`` of ρJ at the
     Gauss–Legendre nodes and Chebyshev ``coefficients``, both (m, NODES, NODES), first axis along a.
     ``negative_mass`` ∫max(−ρ, 0) of the density as given; what is stored and used is max(ρ, 0).
-    ``unresolved`` bounds the mass that the polynomials may have wrong.
+    ``unresolved`` bounds the mass that the polynomials, or quadrature where they are cut off at zero, may have wrong.
     """
 
     face: Index
@@ -191,4 +193,14 @@ def _assembled(
         four = slice(child[node], child[node] + 4)
         mass[node], area[node], moment[node] = mass[four].sum(), area[four].sum(), moment[four].sum(axis=0)
     checked_mass(float(mass[:6].sum()) - negative)
+    unresolved += _lost_where_cut(scaled, coefficients, half[where], mass[where])
     return Patches(face, center, half, child, leaf, mass, moment, area, positive, coefficients, negative, unresolved)
+
+
+def _lost_where_cut(scaled: Array, coefficients: Array, half: Array, mass: Array) -> float:
+    """What quadrature may miss of max(ρ, 0) on leaves where ρ may change its sign: twice the change by other nodes."""
+    near = scaled.min(axis=(1, 2)) < NEAR_ZERO * scaled.max(axis=(1, 2))
+    x, w = nodes_and_weights(CHECK_NODES)
+    basis = chebyshev.chebvander(x, NODES - 1)
+    values = np.maximum(np.einsum("ik,nkl,jl->nij", basis, coefficients[near], basis), 0.0)
+    return 2.0 * float(np.abs(half[near] ** 2 * np.einsum("nij,i,j->n", values, w, w) - mass[near]).sum())

@@ -16,12 +16,13 @@ MOST_PER_SIDE = 24
 def weighted_points(patches: Patches, count: int) -> tuple[Array, Array]:
     """Unit vectors (n, 3) and masses (n,) of the same total, n about ``count``: Gauss–Legendre nodes of every leaf.
 
-    A leaf gets points in proportion to its mass; those holding less than a tenth of a share together get none.
+    A leaf gets points in proportion to its mass; those with less than a tenth of a share get none, unless
+    all have less.
     """
     leaves = np.flatnonzero(patches.leaf >= 0)
     share = patches.mass[leaves] * count / patches.total
     sides = np.minimum(np.ceil(np.sqrt(share)), MOST_PER_SIDE).astype(int)
-    sides[share < 0.1] = 0
+    sides[share < min(0.1, float(share.max()))] = 0
     points, masses = [], []
     for side in np.unique(sides[sides > 0]):
         x, w = nodes_and_weights(int(side))
