@@ -4,9 +4,10 @@ r"""Speed of transport: semi-discrete on S² beside POT's solver, and what a run
     python validation/transport_benchmarks.py --full   # with 10 000 atoms, about a quarter of an hour more
 
 POT's averaged stochastic gradient (``ot.semidiscrete``) gets the processor time our solver took, with samples drawn
-beforehand, and with the better of two schedules of its regularisation, which start at 0.1 (its default) and at 1 (found
-by hand); 10 000 atoms get the one that did better for 1 000. Its potentials are judged without its sampling noise, by the exact dual value :math:`\sum\nu_i\psi_i+\int\min_i(c-\psi_i)\rho` and the exact
-cell masses. Our own error is the certified gap between the two bounds.
+beforehand, and with the better of two schedules of its regularisation, which start at 0.1 (its default) and at 1
+(found by hand); 10 000 atoms get the one that did better for 1 000. Its potentials are judged without its sampling
+noise, by the exact dual value :math:`\sum\nu_i\psi_i+\int\min_i(c-\psi_i)\rho` and the exact cell masses. Our own error
+is the certified gap between the two bounds.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ POINTS_PER_ATOM, MOST_POINTS = 32, 150_000
 """Weighted points that stand for the density while the atoms settle …"""
 SETTLING = 24
 """… in so many steps of Lloyd's algorithm."""
+TILT = np.diag([0.0, 1e-6, 2e-6])
+"""Added to the second moments, so that rounding does not choose the axes of a uniform density."""
 GOLDEN = 0.5 * (1.0 + np.sqrt(5.0))
 FOURTH = 16.7
 r""":math:`d^4\le16.7\,(d^2-|x-y|^2)` for every angle d ≤ π; near zero the constant would be 12."""
@@ -52,7 +54,8 @@ def quantise(patches: Patches, density: Function, count: int, cost: Cost) -> Qua
     atoms = _lattice(x, share / share.sum(), count)
     for _ in range(SETTLING):
         nearest = np.asarray(cKDTree(atoms).query(x)[1])
-        moment = np.stack([np.bincount(nearest, mass * x[:, k], minlength=count) for k in range(3)], axis=1)
+        held = [np.bincount(nearest, mass * x[:, k], minlength=count) for k in range(3)]
+        moment = np.stack(held, axis=1).astype(np.float64)
         atoms = _directions(moment, atoms)
     return _barycentric(patches, atoms, cost.ground)
 
@@ -85,7 +88,7 @@ def _directions(moment: Array, otherwise: Array) -> Array:
 
 def _lattice(x: Array, share: Array, count: int) -> Array:
     """A golden-ratio lattice (count, 3) of the points x (n, 3) with shares of sum 1, in latitude bands."""
-    axes = np.linalg.eigh(np.einsum("n,ni,nj->ij", share, x, x))[1]
+    axes = np.linalg.eigh(np.einsum("n,ni,nj->ij", share, x, x) + TILT)[1]
     height, longitude = x @ axes[:, 2], np.arctan2(x @ axes[:, 1], x @ axes[:, 0])
     order = np.argsort(height)
     place = np.cumsum(share[order]) - 0.5 * share[order]

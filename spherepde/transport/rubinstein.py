@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 SHARPNESS = 4.0
 """The larger, the closer what is taken off comes to the minimum of both densities, and the harder it is to resolve."""
-MOST_POINTS = 150_000
+MOST_POINTS = 100_000
 """Points on which a potential is integrated, at most …"""
 FEWEST_NODES, MOST_NODES, COARSER = 4, 14, 0.7
 """… by Gauss–Legendre rules on the density's own tiles, and once more with fewer nodes to see the error."""

@@ -107,12 +107,21 @@ def semidiscrete(
     patches = density if isinstance(density, Patches) else resolve(density)
     mass = patches.total - patches.negative_mass
     nu = checked_weights(weights, len(y), mass) * (patches.total / mass)
-    if start is not None and np.shape(start) != (len(y),):
-        raise InputError(f"transport: start has shape {np.shape(start)}; expected ({len(y)},), a potential per atom")
     used = nu > 0.0
-    begin = None if start is None else np.asarray(start, dtype=np.float64)[used]
+    begin = None if start is None else _checked_start(start, used)
     found = _solve(patches, y[used], nu[used], cost, tolerance, most, begin)
     return _certified(patches, y, nu, cost, found, mass / patches.total, tolerance)
+
+
+def _checked_start(start: ArrayLike, used: NDArray[np.bool_]) -> Array:
+    """Potentials of the atoms in use."""
+    potentials = np.asarray(start, dtype=np.float64)
+    if potentials.shape != used.shape:
+        raise InputError(f"transport: start has shape {potentials.shape}; expected {used.shape}, a potential per atom")
+    if not np.isfinite(potentials).all():
+        worst = int(np.flatnonzero(~np.isfinite(potentials))[0])
+        raise InputError(f"transport: start[{worst}] is not finite; expected a potential per atom")
+    return potentials[used]
 
 
 def _solve(
@@ -234,7 +243,7 @@ def _certified(
     used = nu > 0.0
     potentials = np.full(len(y), found.potentials.min() - 2.0 * cost.largest)  # beaten everywhere
     potentials[used] = found.potentials
-    potentials -= float(nu @ potentials) / float(nu.sum()) if used.all() else 0.0
+    potentials -= float(nu @ potentials) / float(nu.sum())
     cells, check = (
         laguerre_cells(patches, y[used], found.potentials, cost, full=True, nodes=n) for n in (FINAL_NODES, CHECK_NODES)
     )

@@ -67,14 +67,18 @@ def test_default_against_zonal_laws(cost: Cost) -> None:
     low, high = exact_zonal(peaked(1.0), peaked(4.0), cost)
     began = time.process_time()
     found = wasserstein_continuous(about(peaked(1.0)), about(peaked(4.0)), cost)
-    bounded(f"seconds, {cost}", time.process_time() - began, 40.0)
+    bounded(f"seconds, {cost}", time.process_time() - began, 30.0)
     truth = 0.5 * (low + high)
     inside(found, truth, slack=0.5 * (high - low) + 1e-9)
     if high - low < 1e-8:
-        bounded(f"relative error, {cost}", abs(found.value / truth - 1.0), 2e-4)
+        bounded(f"relative error, {cost}", abs(found.value / truth - 1.0), 3e-5 if cost.p == 2.0 else 1e-4)
         excess = np.abs(found.raw**cost.p - truth**cost.p)
         for role, measured in zip(("first to atoms", "atoms to second"), excess, strict=False):
-            bounded(f"order in N less 1, {cost}, {role}", float(np.abs(orders(measured) - 1.0).max()), 0.12)
+            bounded(
+                f"order in N less 1, {cost}, {role}",
+                float(np.abs(orders(measured) - 1.0).max()),
+                0.05 if cost.p == 2.0 else 0.2,
+            )
     bounded(f"relative gap, {cost}", found.gap / truth, 0.02)
     assert found.converged and "extrapolated" in found.status
 
@@ -85,7 +89,7 @@ def test_hard_densities(profiles: tuple[Function, Function], p: float) -> None:
     cost = Cost(p)
     low, high = exact_zonal(*profiles, cost)
     inside(
-        wasserstein_continuous(about(profiles[0]), about(profiles[1]), cost, atoms=(60, 120, 240)), 0.5 * (low + high)
+        wasserstein_continuous(about(profiles[0]), about(profiles[1]), cost, atoms=(30, 60, 120)), 0.5 * (low + high)
     )
 
 
@@ -136,12 +140,12 @@ def test_maps_with_known_potential(ground: str) -> None:
     cost, case = Cost(2.0, ground), pulled(1, ground)
     x, w = sphere_rule(3, 80)
     number("mass of the pulled density", float(w @ case(x)), 1.0, atol=1e-12)
-    found = wasserstein_continuous(case.density, case, cost, atoms=(60, 120, 240))
+    found = wasserstein_continuous(case.density, case, cost, atoms=(30, 60, 120))
     inside(found, case.distance(cost))
-    bounded(f"relative error, map, {ground}", abs(found.value / case.distance(cost) - 1.0), 2e-3)
+    bounded(f"relative error, map, {ground}", abs(found.value / case.distance(cost) - 1.0), 1e-3)
 
 
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_bounds_hold_with_few_atoms(seed: int) -> None:
     cost = Cost(2.0, ("geodesic", "chordal")[seed % 2])
     case = pulled(seed, cost.ground)
@@ -155,7 +159,7 @@ def test_bounds_hold_with_few_atoms(seed: int) -> None:
 
 @pytest.mark.parametrize("p", [1.0, 2.0])
 def test_symmetry_triangle_and_rotation(p: float) -> None:
-    cost, atoms = Cost(p), (40, 80, 160)
+    cost, atoms = Cost(p, "chordal"), (16, 32)
     rotations = Rotation.random(4, random_state=3).as_matrix()
     one, two, three = (about(peaked(k), r[0]) for k, r in zip((0.5, 2.0, 4.0), rotations, strict=False))
     ab, bc, ac, ba = (wasserstein_continuous(f, g, cost, atoms=atoms) for f, g in
@@ -175,7 +179,7 @@ def test_equal_densities(p: float) -> None:
     density = about(peaked(2.0))
     found = wasserstein_continuous(density, density, Cost(p), atoms=(40, 80))
     assert found.lower <= 1e-7
-    bounded(f"distance to itself, p = {p:g}, in error bars", found.value / found.error, 3.0)
+    bounded(f"distance to itself, p = {p:g}", found.value, 3.0 * found.error)
 
 
 # --- what is reported, what is refused
@@ -185,15 +189,15 @@ def test_harmonics_masses_and_negative_parts() -> None:
     uniform, tilted = np.zeros(6, complex), np.zeros(6, complex)
     uniform[0] = tilted[0] = 2.0 / np.sqrt(4.0 * PI)
     tilted[1] = 2.0 * 0.65 / np.sqrt(4.0 * PI)  # 1 + 0.65·√3·cos θ: negative near the south pole
-    found = wasserstein_continuous(uniform, tilted, atoms=(30, 60))
+    found = wasserstein_continuous(uniform, tilted, atoms=(16, 32))
     assert "second density is negative with mass" in found.status and "first" not in found.status
-    half = wasserstein_continuous(0.5 * uniform, 0.5 * tilted, atoms=(30, 60))
-    number("half the mass", half.value, found.value / np.sqrt(2.0), rtol=1e-9)
+    half = wasserstein_continuous(0.5 * uniform, 0.5 * tilted, atoms=(16, 32))
+    number("half the mass", half.value, found.value / np.sqrt(2.0), atol=3.0 * found.error)
 
 
 def test_no_convergence_is_said_and_bounds_hold() -> None:
     low, high = exact_zonal(peaked(1.0), peaked(4.0), Cost())
-    found = wasserstein_continuous(about(peaked(1.0)), about(peaked(4.0)), atoms=(30, 60), most=1)
+    found = wasserstein_continuous(about(peaked(1.0)), about(peaked(4.0)), atoms=(16, 32), most=1)
     assert not found.converged and "NOT CONVERGED" in found.status
     assert found.lower <= low <= high <= found.upper
 

@@ -1,4 +1,4 @@
-"""Laguerre cells on the 2-sphere: masses, costs, moments and couplings against boundary integrals, rays and counting."""
+"""Laguerre cells on the 2-sphere: masses, costs, moments, couplings against boundary integrals, rays, counting."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_clustered_atoms(separation: float) -> None:
     potentials = np.array([0.0, 0.3, -0.2, 0.05, 0.02]) * np.array([separation, separation, separation, 1.0, 1.0])
     masses, costs = power_cells(atoms, potentials)
     cells = laguerre_cells(UNIFORM, atoms, potentials, CHORD2, full=True)
-    bounded(f"masses of atoms {separation} apart", float(np.abs(cells.mass - masses).max()), 1e-15 / separation)
-    bounded(f"costs of atoms {separation} apart", float(np.abs(cells.cost - costs).max()), 1e-15 / separation)
+    bounded(f"masses of atoms {separation} apart", float(np.abs(cells.mass - masses).max()), 1e-16 / separation)
+    bounded(f"costs of atoms {separation} apart", float(np.abs(cells.cost - costs).max()), 1e-16 / separation)
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
@@ -99,14 +99,15 @@ def test_wild_cells_by_counting(cost: Cost) -> None:
         cells = laguerre_cells(SMOOTH, atoms, potentials, cost)
         worst = max(worst, float(np.abs(cells.mass - counted).max()) / SMOOTH.total)
         assert np.all(cells.mass[counted == 0.0] < 1e-4)
-    bounded(f"share of the mass against 400 000 labels, {cost}", worst, 5e-5)
+    bounded(f"share of the mass against 400 000 labels, {cost}", worst, 3e-4)
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_couplings_are_derivatives_of_the_masses(cost: Cost) -> None:
     """Against central differences of masses found along rays; rows of the Hessian sum to zero by construction."""
-    atoms, h = random_atoms(5, 3), 1e-4
+    atoms, h = random_atoms(5, 53), 1e-4
     potentials = mild_potentials(atoms, cost, 8)
+    assert sum(ray_cell(i, atoms, potentials, cost, smooth)[0] for i in range(5)) == pytest.approx(SMOOTH.total, 1e-13)
     coupling = laguerre_cells(SMOOTH, atoms, potentials, cost).coupling.toarray()
     bounded("asymmetry", float(np.abs(coupling - coupling.T).max()), 0.0)
     assert np.all(coupling >= 0.0) and np.all(np.diag(coupling) == 0.0)
@@ -127,7 +128,10 @@ def test_couplings_of_chordal_polygons() -> None:
     hessian = np.diag(coupling.sum(axis=1)) - coupling
     worst = 0.0
     for j in range(12):
-        rise = power_cells(atoms, potentials + h * np.eye(12)[j])[0] - power_cells(atoms, potentials - h * np.eye(12)[j])[0]
+        rise = (
+            power_cells(atoms, potentials + h * np.eye(12)[j])[0]
+            - power_cells(atoms, potentials - h * np.eye(12)[j])[0]
+        )
         worst = max(worst, float(np.abs(rise / (2.0 * h) - hessian[j]).max()))
     bounded("Hessian of 12 polygons against central differences", worst, 1e-9)
 
