@@ -8,6 +8,7 @@ All functions take arrays or callables and a :class:`Cost` (p and the ground dis
 * zonal measures on any sphere: :func:`wasserstein_zonal`;
 * a density and atoms on S²: :func:`semidiscrete`, by damped Newton on cells whose boundaries are followed exactly;
 * a density and two antipodes: :func:`wasserstein_antipodes`; and a great circle: :func:`wasserstein_great_circle`;
+* two densities on S²: :func:`wasserstein_continuous`, by quantised targets extrapolated in the number of atoms;
 * atoms and atoms on any sphere: :func:`wasserstein_discrete`, by linear programming or Sinkhorn's iteration (POT).
 
 :func:`project_to_axis` and :func:`project_to_plane` push a density forward to the nearest points of a line or plane.
@@ -16,6 +17,7 @@ All functions take arrays or callables and a :class:`Cost` (p and the ground dis
 from .antipodes import AntipodalTransport
 from .caps import wasserstein_antipodes
 from .circle import CircleMeasure, wasserstein_circle
+from .continuous import wasserstein_continuous
 from .costs import Cost
 from .discrete import wasserstein_discrete
 from .distance import Distance
@@ -41,6 +43,7 @@ __all__ = [
     "semidiscrete",
     "wasserstein_antipodes",
     "wasserstein_circle",
+    "wasserstein_continuous",
     "wasserstein_discrete",
     "wasserstein_great_circle",
     "wasserstein_zonal",
