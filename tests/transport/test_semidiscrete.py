@@ -60,7 +60,7 @@ def holds(found: SemiDiscrete, truth: float, slack: float = 1e-14) -> float:
 def test_uniform_to_two_antipodes(cost: Cost, power: float) -> None:
     """C3, about a random axis."""
     found = semidiscrete(UNIFORM, PAIR, cost=cost)
-    number(f"uniform to ±e, {cost}", found.value**cost.p, power, atol=2e-14)
+    number(f"uniform to ±e, {cost}", found.value**cost.p, power, atol=5e-15)
     bounded("gap", found.gap, 5e-13)
     holds(found, cost.distance(power))
 
@@ -142,9 +142,9 @@ def test_a_hundred_random_cases() -> None:
         widest = max(widest, found.gap / found.value)
         assert found.converged
     bounded("80 chordal cases by polygons, error of the value", worst[0], 2e-14)
-    bounded("the same, error of the potentials", off, 1e-9)
+    bounded("the same, error of the potentials", off, 1e-10)
     bounded("24 cases of every cost along rays, error of the value", worst[1], 1e-13)
-    bounded("104 cases, gap relative to the value", widest, 1e-9)
+    bounded("104 cases, gap relative to the value", widest, 5e-10)
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
@@ -166,7 +166,7 @@ def test_against_linear_programming(cost: Cost) -> None:
         print(f"degree {degree}: {errors[-1]:.2e}")
     rate = -float(linregress(np.log(counts), np.log(errors)).slope)
     number(f"rate in the degree, {cost}", rate, 2.0, atol=0.9)
-    bounded(f"linear programme of 2145 points, {cost}", errors[-1], 1e-3)
+    bounded(f"linear programme of 2145 points, {cost}", errors[-1], 3e-4)
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
@@ -177,11 +177,11 @@ def test_turning_and_renumbering_change_nothing(cost: Cost) -> None:
     spun = semidiscrete(lambda x: smooth(x @ frame), atoms @ frame.T, weights, cost)
     order = np.random.default_rng(0).permutation(9)
     shuffled = semidiscrete(SMOOTH, atoms[order], weights[order], cost)
-    bounded(f"turned, {cost}", abs(spun.value - plain.value), 1e-13)
-    bounded(f"potentials turned, {cost}", float(np.abs(spun.potentials - plain.potentials).max()), 1e-10)
-    bounded(f"renumbered, {cost}", abs(shuffled.value - plain.value), 1e-13)
+    bounded(f"turned, {cost}", abs(spun.value - plain.value), 5e-15)
+    bounded(f"potentials turned, {cost}", float(np.abs(spun.potentials - plain.potentials).max()), 3e-11)
+    bounded(f"renumbered, {cost}", abs(shuffled.value - plain.value), 5e-15)
     number("Σνψ", float(weights @ plain.potentials), 0.0, atol=1e-14)
-    bounded("barycentres", float(np.abs(plain.barycenters.sum(axis=0) - SMOOTH.moment[:6].sum(axis=0)).max()), 1e-13)
+    bounded("barycentres", float(np.abs(plain.barycenters.sum(axis=0) - SMOOTH.moment[:6].sum(axis=0)).max()), 5e-15)
 
 
 def test_orders_of_the_distances() -> None:
@@ -197,7 +197,7 @@ def test_orders_of_the_distances() -> None:
         for cost in COSTS if apart > 1e-4 else (GEODESIC2, CHORDAL1):
             found = semidiscrete(UNIFORM, split, cost=cost)
             bounded(f"atoms split by {apart}, {cost}", abs(found.value - w[str(cost)]), apart)
-            bounded(f"gap, converged {found.converged}", found.gap, 1e-11 if apart > 1e-4 else 1e-8)
+            bounded(f"gap, converged {found.converged}", found.gap, 1e-11 if apart > 1e-4 else 3e-10)
 
 
 def test_weights_of_zero() -> None:
@@ -214,11 +214,19 @@ def test_negative_parts_and_cliffs_are_said() -> None:
     slightly = semidiscrete(lambda x: (x @ AXIS) ** 2 - 1e-4, PAIR)
     number("negative mass", slightly.negative_mass, 4.0 * np.pi * (2.0 / 3.0) * 1e-6, rtol=0.1)
     assert "the density is negative with mass" in slightly.status and "positive part was used" in slightly.status
+    patches, edge = resolve(lambda x: 1.0 + 1.05 * (x @ AXIS)), float(np.arccos(-1.0 / 1.05))
+    mass = patches.total - patches.negative_mass
+    for cost in COSTS:
+        found = semidiscrete(patches, PAIR, np.array([0.3, 0.7]) * mass, cost)
+        positive, total = zonal_pair(lambda z: max(1.0 + 1.05 * z, 0.0), 0.3, cost, [edge])
+        error = holds(found, cost.distance(total / positive * mass)) / found.value
+        bounded(f"cut off at zero and rescaled, {cost}", error, 1e-6)
+        bounded("gap relative to the value", found.gap / found.value, 1e-5)
     cliff = semidiscrete(lambda x: (x @ AXIS > 0.3).astype(float), PAIR, cost=CHORDAL2)
     _, total = zonal_pair(lambda z: float(z > 0.3), 0.5, CHORDAL2, [float(np.arccos(0.3))])
     holds(cliff, float(np.sqrt(total)))
     assert "in doubt" in cliff.status
-    bounded("gap at a cliff", cliff.gap, 2e-3)
+    bounded("gap at a cliff", cliff.gap, 1.5e-3)
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=str)
@@ -232,7 +240,7 @@ def test_without_convergence_the_bounds_hold_and_it_says_so(cost: Cost) -> None:
     assert cut.lower <= full.lower and full.upper <= cut.upper and "20 atoms" in repr(cut)
     again = semidiscrete(SMOOTH, atoms, weights, cost, start=full.potentials)
     assert again.iterations <= 3
-    number("from the solution", again.value, full.value, atol=1e-13)
+    number("from the solution", again.value, full.value, atol=2e-15)
 
 
 def test_labels_and_picture(tmp_path: Path) -> None:
