@@ -16,12 +16,15 @@ Ground = Literal["geodesic", "chordal"]
 
 GROUNDS = ("geodesic", "chordal")
 
+LARGEST_POWER = 200.0
+"""π^p and sums of it stay inside float64 far beyond this."""
+
 
 @dataclass(frozen=True)
 class Cost:
     r"""The cost :math:`c(x,y)=\mathrm{dist}(x,y)^p` of moving a unit of mass from x to y, both unit vectors.
 
-    ``ground`` is "geodesic" (the angle, in radians) or "chordal" (:math:`|x-y|=2\sin(\text{angle}/2)`); ``p`` ≥ 1.
+    ``ground`` is "geodesic" (the angle, in radians) or "chordal" (:math:`|x-y|=2\sin(\text{angle}/2)`); 1 ≤ ``p`` ≤ 200.
     Raises InputError for anything else.
     """
 
@@ -30,8 +33,8 @@ class Cost:
 
     def __post_init__(self) -> None:
         number = isinstance(self.p, int | float | np.integer | np.floating) and not isinstance(self.p, bool)
-        if not (number and 1.0 <= self.p < np.inf):
-            raise InputError(f"transport: p = {self.p!r}; expected a finite number >= 1")
+        if not (number and 1.0 <= self.p <= LARGEST_POWER):
+            raise InputError(f"transport: p = {self.p!r}; expected a number from 1 to {LARGEST_POWER:g}")
         if self.ground not in GROUNDS:
             raise InputError(f"transport: ground = {self.ground!r}; expected one of {', '.join(GROUNDS)}")
 
@@ -63,6 +66,17 @@ class Cost:
 
     def __str__(self) -> str:
         return f"W_{self.p:g}, {self.ground}"
+
+
+def checked_cost(cost: Cost | None, powers: tuple[float, ...] = ()) -> Cost:
+    """The cost asked for, W₂ geodesic by default, p among ``powers`` if any are given. Raises InputError otherwise."""
+    if cost is None:
+        return Cost()
+    if not isinstance(cost, Cost):
+        raise InputError(f"transport: cost = {cost!r}; expected a Cost, such as Cost(2, 'geodesic')")
+    if powers and cost.p not in powers:
+        raise InputError(f"transport: p = {cost.p:g}; expected {' or '.join(f'{p:g}' for p in powers)} here")
+    return cost
 
 
 def angle_between(x: ArrayLike, y: ArrayLike) -> Array:

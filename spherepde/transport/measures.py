@@ -24,12 +24,20 @@ DUPLICATE_TOLERANCE = 1e-12
 """Atoms closer than this are the same point to floating-point arithmetic."""
 
 
+def checked_numbers(values: ArrayLike, what: str, shape: str) -> Array:
+    """A new array of real numbers, finite or not. Raises InputError naming ``what`` and the ``shape`` expected."""
+    try:
+        array = np.array(values)
+        if array.dtype.kind not in "fiu":
+            raise TypeError
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"transport: {what} are no array of real numbers; expected shape {shape}") from None
+
+
 def checked_points(points: ArrayLike, dim: int | None = None, what: str = "atoms") -> Array:
     """Unit vectors (n, d), rescaled to length 1 exactly. Raises InputError with one sentence otherwise."""
-    try:
-        x = np.array(points, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"transport: {what} are no array of numbers; expected unit vectors of shape (n, d)") from None
+    x = checked_numbers(points, what, f"(n, {dim or 'd'}), unit vectors")
     if x.ndim != 2 or x.shape[0] < 1 or x.shape[1] < 2 or (dim is not None and x.shape[1] != dim):
         raise InputError(f"transport: {what} have shape {x.shape}; expected (n, {dim or 'd'}) with n >= 1")
     if not np.isfinite(x).all():
@@ -50,10 +58,7 @@ def checked_weights(weights: ArrayLike | None, count: int, mass: float = 1.0, wh
     """Weights (n,) ≥ 0 rescaled to the total ``mass``; equal ones by default. Raises InputError otherwise."""
     if weights is None:
         return np.full(count, mass / count)
-    try:
-        w = np.array(weights, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"transport: {what} are no array of numbers; expected shape ({count},)") from None
+    w = checked_numbers(weights, what, f"({count},)")
     if w.shape != (count,):
         raise InputError(f"transport: {what} have shape {w.shape}; expected ({count},), one for each atom")
     if not np.isfinite(w).all():
@@ -95,7 +100,12 @@ class HarmonicDensity:
     """
 
     def __init__(self, coefficients: ArrayLike) -> None:
-        c = np.asarray(coefficients, dtype=np.complex128)
+        try:
+            c = np.asarray(coefficients, dtype=np.complex128)
+        except (TypeError, ValueError):
+            raise InputError(
+                "transport: the density is neither a function of unit vectors nor an array of coefficients"
+            ) from None
         lmax = (isqrt(8 * c.size + 1) - 3) // 2
         if c.ndim != 1 or (lmax + 1) * (lmax + 2) // 2 != c.size or lmax < 0:
             raise InputError(
@@ -131,7 +141,7 @@ def as_density(density: Function | ArrayLike) -> Function:
     given: Function = density
 
     def checked(points: Array) -> Array:
-        values = np.asarray(given(points), dtype=np.float64)
+        values = checked_numbers(given(points), "values of the density", str(points.shape[:-1]))
         if values.shape != points.shape[:-1]:
             raise InputError(
                 f"transport: the density returned shape {values.shape} for points {points.shape}; "
