@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 from .heads import DominantEigenspace, Head
+from .transport.circle_series import checked_coefficients
+from .transport.measures import checked_numbers
 from .transport.projection import project_by, project_to_axis
 
 Array = NDArray[np.float64]
@@ -69,12 +71,14 @@ def limit_measure(head: Head | ArrayLike, density: Callable[[Array], Array] | Ar
     oblique; otherwise it turns, or creeps, within E and the orthogonal projection is returned, ``known`` False.
     Raises InputError for other dimensions, matrices that are not finite, densities without positive mass.
     """
-    A = np.asarray(head.A if isinstance(head, Head) else head, dtype=np.float64)
+    A = head.A if isinstance(head, Head) else checked_numbers(head, "entries of A", "(d, d)")
     if A.ndim != 2 or A.shape[0] != A.shape[1] or A.shape[0] not in (2, 3) or not np.isfinite(A).all():
         raise InputError(f"limit measure: A has shape {A.shape}; expected a finite (2, 2) or (3, 3) matrix V B^T")
     E = DominantEigenspace(A)
     onto, known, why = _limit_map(A, E)
     if E.dim == A.shape[0]:
+        if not callable(density):
+            checked_coefficients(density, "density")
         return LimitMeasure(kind="identity", target=E, known=known, theorem=why)
     if E.dim == 1:
         sign = float(np.sign(onto[0] @ E.axis))

@@ -24,7 +24,8 @@ LARGEST_POWER = 200.0
 class Cost:
     r"""The cost :math:`c(x,y)=\mathrm{dist}(x,y)^p` of moving a unit of mass from x to y, both unit vectors.
 
-    ``ground`` is "geodesic" (the angle, in radians) or "chordal" (:math:`|x-y|=2\sin(\text{angle}/2)`); 1 ≤ ``p`` ≤ 200.
+    ``ground`` is "geodesic" (the angle, in radians) or "chordal" (:math:`|x-y|=2\sin(\text{angle}/2)`); ``p`` from 1 to
+    200.
     Raises InputError for anything else.
     """
 

@@ -5,8 +5,8 @@ With orthonormal rows L is the orthogonal projection onto a subspace E and the m
 
 Densities are callables on unit vectors (n, d), or coefficients: harmonic ones on the sphere, on the circle
 :math:`c_k=\int f e^{-ik\theta}d\theta`, k ≥ 0. Grids follow the map (hemispheres, half meridians) and are refined by
-doubling until two of them agree. A density concentrated to less than about 1e-3 rad is not resolved by the largest
-grid: the error says so.
+doubling until two of them agree; their mass is held against that of the density refined where it varies, so that a
+peak between their nodes is noticed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from scipy.linalg import null_space
 from ..errors import InputError
 from ..quadrature import gauss_legendre
 from .circle_series import checked_coefficients
-from .measures import HarmonicDensity, as_density, checked_mass
+from .costs import Cost
+from .laguerre import laguerre_cells, resolve
+from .measures import HarmonicDensity, as_density, checked_mass, checked_numbers
 
 Array = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -35,6 +37,8 @@ TOLERANCE = 1e-12
 """Grids are refined until their masses agree to this fraction of the whole."""
 SMALLEST_GRID = 24
 LARGEST_POINTS = 2_000_000
+NOTICED = 1e-9
+"""A mass that differs by this fraction from that of the density refined where it varies has missed something."""
 NOISE = 1e-14
 """Coefficients beyond the last one above this fraction of the mass are left out."""
 
@@ -73,7 +77,7 @@ class PlaneProjection:
 
 def orthonormal_plane(basis: ArrayLike) -> Array:
     """Two orthonormal columns (3, 2), checked. Raises InputError otherwise."""
-    plane = np.array(basis, dtype=np.float64)
+    plane = checked_numbers(basis, "columns of the basis of a plane", "(3, 2)")
     if plane.shape != (3, 2):
         raise InputError(f"transport: basis of a plane has shape {plane.shape}; expected (3, 2), two columns")
     if not np.abs(plane.T @ plane - np.eye(2)).max() < 1e-8:
@@ -146,8 +150,20 @@ def project_to_axis(density: Function | ArrayLike, axis: ArrayLike, left: ArrayL
         n, coarse = 2 * n, weights
         weights = masses(n)
         error = float(np.abs(weights - coarse).max())
+    if e.size == 3:
+        weights, error = _what_is_seen(rho, normal, weights, error)
     checked_mass(float(weights.sum()))
     return AxisProjection(np.stack([e, -e]), weights, error)
+
+
+def _what_is_seen(rho: Function, normal: Array, weights: Array, error: float) -> tuple[Array, float]:
+    """The masses of the two halves, from a density refined where it varies if the product grids have missed some."""
+    patches = resolve(rho)
+    missed = abs(patches.total - patches.negative_mass - float(weights.sum()))
+    if missed <= 4.0 * error + 10.0 * patches.unresolved + NOTICED * patches.total:
+        return weights, error
+    halves = laguerre_cells(patches, np.stack([normal, -normal]), np.zeros(2), Cost(2.0, "chordal")).mass
+    return halves, patches.unresolved + 2.0 * patches.negative_mass
 
 
 def project_to_plane(density: Function | ArrayLike, basis: ArrayLike) -> PlaneProjection:
@@ -170,7 +186,7 @@ def project_by(density: Function | ArrayLike, linear: ArrayLike, basis: ArrayLik
     f as in :func:`project_to_plane` but about ker L, φ the angle of :math:`L(\cos\alpha,\sin\alpha)`.
     Raises InputError for other shapes or ranks.
     """
-    plane, matrix = orthonormal_plane(basis), np.array(linear, dtype=np.float64)
+    plane, matrix = orthonormal_plane(basis), checked_numbers(linear, "rows of the linear map", "(2, 3)")
     if matrix.shape != (2, 3) or not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 2:
         raise InputError(f"transport: the linear map has shape {matrix.shape}; expected (2, 3), finite and of rank 2")
     rho, degree = _on_sphere(density, 3)
@@ -206,8 +222,15 @@ def project_by(density: Function | ArrayLike, linear: ArrayLike, basis: ArrayLik
         m *= 2
         c = coefficients(n, m)
     checked_mass(float(c[0].real))
+    patches = resolve(rho)
+    whole, error = patches.total - patches.negative_mass, max(error, _tail(c))
+    if not abs(whole - c[0].real) <= 10.0 * (error + patches.unresolved) + NOTICED * whole or error > 1e-3 * whole:
+        raise InputError(
+            f"transport: the density integrates to {whole:.9g}, but to {c[0].real:.9g} on the grids of the projection; "
+            "expected peaks wide enough for them to see"
+        )
     kept = np.flatnonzero(np.abs(c) > NOISE * abs(c[0]))[-1] + 1
-    return PlaneProjection(c[:kept], plane, max(error, _tail(c)))
+    return PlaneProjection(c[:kept], plane, error)
 
 
 def _tail(coefficients: Modal) -> float:
@@ -215,7 +238,7 @@ def _tail(coefficients: Modal) -> float:
 
 
 def _direction(vector: ArrayLike, what: str) -> Array:
-    v = np.array(vector, dtype=np.float64)
+    v = checked_numbers(vector, what, "(d,)")
     if v.ndim != 1 or not np.isfinite(v).all() or not np.linalg.norm(v) > 0.0:
         raise InputError(f"transport: {what} = {v.tolist()}; expected a vector of finite numbers, not zero")
     return np.asarray(v / np.linalg.norm(v))

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from ..errors import InputError
-from .costs import Cost
+from .costs import Cost, checked_cost
 from .discrete import cost_matrix, exact_plan
 from .distance import Distance
 from .laguerre import Cells, Patches, cell_labels, laguerre_cells, resolve, weighted_points
-from .measures import Function, checked_points, checked_weights, refuse_duplicates
+from .measures import Function, checked_numbers, checked_points, checked_weights, refuse_duplicates
 from .newton import Ascent, ascend, residual_of
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def semidiscrete(
     tolerance: float = 1e-11,
     most: int = 100,
     start: ArrayLike | None = None,
+    mass: float | None = None,
 ) -> SemiDiscrete:
     r"""Distance :math:`W_p` from a density to weighted atoms on S², by damped Newton on the Kantorovich dual.
 
@@ -92,7 +93,8 @@ def semidiscrete(
     :class:`~spherepde.transport.HarmonicDensity`), or a density resolved before (:func:`resolve`; worth it for several
     calls); ``atoms`` (n, 3); ``weights`` (n,) ≥ 0 with the mass of the density as their sum, equal by default; ``cost``
     geodesic p = 2 by default, p = 1 or 2; ``tolerance`` for Σ|ν − masses| as a fraction of the mass; ``most`` Newton
-    steps; ``start`` potentials (n,) to begin with.
+    steps; ``start`` potentials (n,) to begin with; ``mass`` the integral of the density if known, to notice a peak that
+    the quadrature would miss (weights that are given do the same).
 
     The bounds hold for the density as resolved: the dual value and the cost of a plan with the right marginals, moved
     apart by the measured quadrature error. Without convergence they are still bounds, and ``status`` says so.
@@ -101,21 +103,29 @@ def semidiscrete(
     a total mass ≤ 0, numbers that are not finite.
     Source: Kitagawa, Mérigot, Thibert, J. Eur. Math. Soc. 21 (2019).
     """
-    cost = Cost() if cost is None else cost
+    cost = checked_cost(cost, (1.0, 2.0))
+    _check_effort(tolerance, most)
     y = checked_points(atoms, 3)
     refuse_duplicates(y)
-    patches = density if isinstance(density, Patches) else resolve(density)
-    mass = patches.total - patches.negative_mass
-    nu = checked_weights(weights, len(y), mass) * (patches.total / mass)
+    patches = density if isinstance(density, Patches) else resolve(density, mass)
+    whole = patches.total - patches.negative_mass
+    nu = checked_weights(weights, len(y), whole) * (patches.total / whole)
     used = nu > 0.0
     begin = None if start is None else _checked_start(start, used)
     found = _solve(patches, y[used], nu[used], cost, tolerance, most, begin)
-    return _certified(patches, y, nu, cost, found, mass / patches.total, tolerance)
+    return _certified(patches, y, nu, cost, found, whole / patches.total, tolerance)
+
+
+def _check_effort(tolerance: float, most: int) -> None:
+    if not (isinstance(tolerance, int | float | np.number) and tolerance > 0.0):
+        raise InputError(f"transport: tolerance = {tolerance!r}; expected a positive number")
+    if not (isinstance(most, int | np.integer) and most >= 0):
+        raise InputError(f"transport: most = {most!r}; expected a number of Newton steps, an integer >= 0")
 
 
 def _checked_start(start: ArrayLike, used: NDArray[np.bool_]) -> Array:
     """Potentials of the atoms in use."""
-    potentials = np.asarray(start, dtype=np.float64)
+    potentials = checked_numbers(start, "start", f"{used.shape}")
     if potentials.shape != used.shape:
         raise InputError(f"transport: start has shape {potentials.shape}; expected {used.shape}, a potential per atom")
     if not np.isfinite(potentials).all():
@@ -250,17 +260,18 @@ def _certified(
     weights, masses, costs = nu[used], cells.mass, cells.cost
     missing = float(np.abs(residual_of(cells, weights)).sum())
     price = float(costs.sum())
-    dual = price + float(found.potentials @ residual_of(cells, weights))
+    duals = [float(c.cost.sum() + found.potentials @ residual_of(c, weights)) for c in (cells, check)]
     kept = np.minimum(1.0, weights / np.maximum(masses, 1e-300))
     primal = float(costs @ kept) + 0.5 * missing * cost.largest
-    error = abs(float(check.cost.sum()) - price) + cost.largest * (patches.unresolved + cells.doubt) + ROUNDING * price
+    error = max(abs(float(check.cost.sum()) - price), abs(duals[1] - duals[0])) + ROUNDING * price
+    error += cost.largest * (patches.unresolved + cells.doubt)
     every = np.zeros((3, len(y)))
     every[0, used], every[1, used] = masses * scale, costs * scale
     barycenters = np.zeros((len(y), 3))
     barycenters[used] = cells.moment * scale
     return SemiDiscrete(
-        value=cost.distance(dual * scale),
-        lower=cost.distance((dual - error) * scale),
+        value=cost.distance(duals[0] * scale),
+        lower=cost.distance((duals[0] - error) * scale),
         upper=cost.distance((primal + error) * scale),
         cost=cost,
         status=_status(found, missing / patches.total, tolerance, patches),

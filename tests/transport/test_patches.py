@@ -42,7 +42,7 @@ def test_mass_moment_and_values_of_a_smooth_density() -> None:
     number("area", float(patches.area[:6].sum()), 4.0 * np.pi, rtol=1e-14)
     bounded("polynomials at random points", misfit(patches, smooth), 1e-12)
     assert patches.negative_mass == 0.0 and patches.unresolved == 0.0
-    assert f"{len(patches.values)} leaves" in repr(patches)
+    assert f"{len(patches.coefficients)} leaves" in repr(patches)
 
 
 def test_children_make_up_their_parents() -> None:
@@ -99,14 +99,14 @@ def test_the_negative_part_is_cut_off_and_reported() -> None:
     number("negative mass", patches.negative_mass, below, atol=2e-6)
     number("positive mass", patches.total, above, atol=patches.unresolved)
     bounded("in doubt", patches.unresolved, 2e-5)
-    assert np.all(patches.values >= 0.0)
+    assert np.all(patches.mass >= 0.0)
 
 
 def test_a_cliff_is_in_doubt() -> None:
     patches = resolve(lambda x: (x @ AXIS > 0.3).astype(float))
     number("a cap's area", patches.total, 2.0 * np.pi * 0.7, atol=patches.unresolved)
     bounded("in doubt", patches.unresolved, 1e-3)
-    assert patches.unresolved > 1e-5 and len(patches.values) < 60_000
+    assert patches.unresolved > 1e-5 and len(patches.coefficients) < 60_000
 
 
 @pytest.mark.parametrize("count", [1, 40, 3000])

@@ -16,8 +16,9 @@ from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from ...errors import InputError
 from ...quadrature import gauss_legendre
-from ..measures import Function, HarmonicDensity, as_density, checked_mass
+from ..measures import MASS_TOLERANCE, Function, HarmonicDensity, as_density, checked_mass
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -64,8 +65,8 @@ class Patches:
     """A density ρ resolved on a quadtree over the cube; nodes 0 … 5 are the faces.
 
     Per node: ``face``, ``center`` (n, 2) and ``half`` width in face coordinates, first of four ``child`` nodes (−1 at a
-    leaf), ``leaf`` row (−1 inside), ``mass`` ∫ρ, ``moment`` ∫xρ (n, 3), ``area``. Per leaf: ``values`` of ρJ at the
-    Gauss–Legendre nodes and Chebyshev ``coefficients``, both (m, NODES, NODES), first axis along a.
+    leaf), ``leaf`` row (−1 inside), ``mass`` ∫ρ, ``moment`` ∫xρ (n, 3), ``area``. Per leaf: the Chebyshev
+    ``coefficients`` of ρJ (m, NODES, NODES), first axis along a.
     ``negative_mass`` ∫max(−ρ, 0) of the density as given; what is stored and used is max(ρ, 0).
     ``unresolved`` bounds the mass that the polynomials, or quadrature where they are cut off at zero, may have wrong.
     """
@@ -78,7 +79,6 @@ class Patches:
     mass: Array
     moment: Array
     area: Array
-    values: Array
     coefficients: Array
     negative_mass: float
     unresolved: float
@@ -90,17 +90,18 @@ class Patches:
 
     def __repr__(self) -> str:
         return (
-            f"Patches({len(self.values)} leaves, mass {self.total:.9g}, negative mass {self.negative_mass:.1e}, "
+            f"Patches({len(self.coefficients)} leaves, mass {self.total:.9g}, negative mass {self.negative_mass:.1e}, "
             f"unresolved {self.unresolved:.1e})"
         )
 
 
-def resolve(density: Function | ArrayLike) -> Patches:
+def resolve(density: Function | ArrayLike, mass: float | None = None) -> Patches:
     """Resolve a density given as a callable of unit vectors (n, 3), or by harmonic coefficients.
 
     Tiles are refined until the polynomials' tails are below 1e-11 of the mean density (2e-13 of the largest), at most
-    down to tiles of size 2⁻¹¹: a discontinuous density ends there, with ``unresolved`` saying what is missing.
-    Raises InputError for values that are not finite, and for a total mass ≤ 0.
+    down to tiles of size 2⁻¹¹: a discontinuous density ends there, with ``unresolved`` saying what is missing. A peak
+    narrower than about 1e-3 can hide between the first nodes: ``mass``, the integral it should have, tells.
+    Raises InputError for values that are not finite, a total mass ≤ 0, or one that is not ``mass``.
     """
     function = as_density(density)
     x, w = nodes_and_weights(NODES)
@@ -143,7 +144,7 @@ def resolve(density: Function | ArrayLike) -> Patches:
         centers.append(center)
         halves.append(half)
         count += len(face)
-    return _assembled(
+    patches = _assembled(
         np.concatenate(faces),
         np.concatenate(centers),
         np.concatenate(halves),
@@ -152,6 +153,12 @@ def resolve(density: Function | ArrayLike) -> Patches:
         np.concatenate([scaled for _, scaled in sampled]),
         unresolved,
     )
+    found = patches.total - patches.negative_mass
+    if mass is not None and not abs(found - mass) <= 10.0 * patches.unresolved + MASS_TOLERANCE * abs(mass):
+        raise InputError(
+            f"transport: the density integrates to {found:.9g} as far as can be seen; expected its mass {mass!r}"
+        )
+    return patches
 
 
 def _sample(function: Function, x: Array, face: Index, center: Array, half: Array) -> tuple[Array, Array]:
@@ -194,7 +201,7 @@ def _assembled(
         mass[node], area[node], moment[node] = mass[four].sum(), area[four].sum(), moment[four].sum(axis=0)
     checked_mass(float(mass[:6].sum()) - negative)
     unresolved += _lost_where_cut(scaled, coefficients, half[where], mass[where])
-    return Patches(face, center, half, child, leaf, mass, moment, area, positive, coefficients, negative, unresolved)
+    return Patches(face, center, half, child, leaf, mass, moment, area, coefficients, negative, unresolved)
 
 
 def _lost_where_cut(scaled: Array, coefficients: Array, half: Array, mass: Array) -> float:
