@@ -17,6 +17,7 @@ from .costs import Cost, checked_cost
 from .discrete import cost_matrix, exact_plan
 from .distance import Distance
 from .laguerre import Cells, Patches, cell_labels, laguerre_cells, resolve, weighted_points
+from .laguerre.ground import kind_of
 from .measures import Function, checked_numbers, checked_points, checked_weights, refuse_duplicates
 from .newton import Ascent, ascend, residual_of
 
@@ -103,7 +104,8 @@ def semidiscrete(
     a total mass ≤ 0, numbers that are not finite.
     Source: Kitagawa, Mérigot, Thibert, J. Eur. Math. Soc. 21 (2019).
     """
-    cost = checked_cost(cost, (1.0, 2.0))
+    cost = checked_cost(cost)
+    kind_of(cost)
     _check_effort(tolerance, most)
     y = checked_points(atoms, 3)
     refuse_duplicates(y)
