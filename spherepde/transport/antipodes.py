@@ -23,12 +23,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 from ..quadrature import gauss_legendre
-from .costs import Cost
+from .costs import Cost, checked_cost
 from .distance import Distance
+from .measures import checked_mass, checked_numbers
 
 Array = NDArray[np.float64]
 
 COSTS = (Cost(1.0, "geodesic"), Cost(2.0, "geodesic"), Cost(1.0, "chordal"), Cost(2.0, "chordal"))
+AREA = {2: 2.0 * pi, 3: 4.0 * pi}
 PANEL_NODES = 20
 PANEL_PHASE = 16.0
 """Gauss–Legendre with this many nodes integrates waves over a panel of this phase to rounding."""
@@ -38,15 +40,21 @@ class AntipodalTransport:
     r""":math:`W_p` from band-limited densities to masses at ±e, by the cap that is optimal.
 
     Parameters: ``dim`` d = 2 or 3; ``lmax`` the degree of the densities; ``costs`` those wanted, by default p = 1, 2
-    for both ground distances. Made once, it takes some 10 µs a density. Raises InputError for other dimensions.
+    for both ground distances. Made once, it takes some 10 µs a density. Raises InputError for other dimensions, a degree
+    that is no integer ≥ 0, and costs that are none.
     """
 
     def __init__(self, dim: int, lmax: int, costs: Sequence[Cost] = COSTS) -> None:
-        if dim not in (2, 3) or lmax < 0:
-            raise InputError(f"transport to antipodes: dim = {dim}, lmax = {lmax}; expected dim 2 or 3 and lmax >= 0")
-        self.dim = dim
-        self.lmax = lmax
-        self.costs = tuple(costs)
+        whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in (dim, lmax))
+        if not whole or dim not in (2, 3) or lmax < 0:
+            raise InputError(
+                f"transport to antipodes: dim = {dim!r}, lmax = {lmax!r}; expected dim 2 or 3 and an integer lmax >= 0"
+            )
+        if isinstance(costs, str | Cost) or not isinstance(costs, Sequence):
+            raise InputError(f"transport to antipodes: costs = {costs!r}; expected a list of Cost")
+        self.dim = int(dim)
+        self.lmax = int(lmax)
+        self.costs = tuple(checked_cost(cost) for cost in costs)
         self._powers = np.array([cost.p for cost in self.costs])
         self._chordal = np.array([cost.ground == "chordal" for cost in self.costs])
         theta, weights = gauss_legendre(PANEL_NODES)
@@ -67,11 +75,14 @@ class AntipodalTransport:
         the distance :math:`D|\Delta p|^{1/p}` between the masses of the two hemispheres and those wanted, D = π or 2.
         ``value`` is exact for a density ≥ 0. One that is negative somewhere is a signed measure: a is then the
         angle nearest the right angle at which the mass fits, and the value is kept between the bounds. Never NaN for
-        finite coefficients. Raises InputError unless 0 ≤ mass_plus ≤ 1 and the shape fits.
+        finite coefficients. Raises InputError unless 0 ≤ mass_plus ≤ 1, the shape fits, the coefficients are finite and
+        the total mass :math:`a_0|S^{d-1}|` is positive.
         """
-        if not -1e-9 <= mass_plus <= 1.0 + 1e-9:
+        number = isinstance(mass_plus, int | float | np.integer | np.floating) and not isinstance(mass_plus, bool)
+        if not (number and -1e-9 <= mass_plus <= 1.0 + 1e-9):
             raise InputError(f"transport to antipodes: mass {mass_plus!r} at +e; expected a number from 0 to 1")
         a, b = self._series(zonal)
+        checked_mass(float(a[0]) * AREA[self.dim])
         missing = mass_plus - float(_cumulative(self.dim, a, b, 0.5 * pi))
         angle = _threshold(self.dim, a, b, missing)
         slab = _slab(self.dim, a, angle, *self._rule, self._powers, self._chordal)
@@ -86,9 +97,11 @@ class AntipodalTransport:
 
     def _series(self, zonal: ArrayLike) -> tuple[Array, Array]:
         """The coefficients, checked, and those of the cumulative function in sines or Legendre polynomials."""
-        a = np.ascontiguousarray(zonal, dtype=np.float64)
+        a = checked_numbers(zonal, "zonal coefficients", f"({self.lmax + 1},)")
         if a.shape != (self.lmax + 1,):
             raise InputError(f"transport to antipodes: coefficients of shape {a.shape}; expected ({self.lmax + 1},)")
+        if not np.isfinite(a).all():
+            raise InputError("transport to antipodes: coefficients are not all finite; expected real numbers")
         degree = np.arange(self.lmax + 1)
         if self.dim == 2:
             return a, a / np.maximum(degree, 1)

@@ -22,9 +22,12 @@ Modal = NDArray[np.complex128]
 def checked_coefficients(values: ArrayLike, what: str) -> Modal:
     """One row (K+1,) of finite complex numbers. Raises InputError with one sentence otherwise."""
     try:
-        c = np.asarray(values, dtype=np.complex128)
+        given = np.array(values)
+        if given.dtype.kind not in "fiuc":
+            raise TypeError
+        c = given.astype(np.complex128)
     except (TypeError, ValueError):
-        raise InputError(f"transport: {what} coefficients are no numbers; expected shape (K+1,)") from None
+        raise InputError(f"transport: {what} coefficients are no array of numbers; expected shape (K+1,)") from None
     if c.ndim != 1 or c.size < 1:
         raise InputError(f"transport: {what} coefficients have shape {c.shape}; expected (K+1,), from degree 0 up")
     if not np.isfinite(c).all():

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .costs import Cost, angle_between
+from .costs import Cost, angle_between, checked_cost
 from .discrete import cost_matrix
 from .distance import Distance
 from .laguerre import Patches, laguerre_cells, resolve
-from .laguerre.ground import kind_of
 from .measures import MASS_TOLERANCE, Function, as_density
 from .quantisation import Quantised, quantise
 from .rubinstein import matched
@@ -100,8 +99,7 @@ def wasserstein_continuous(
     Raises InputError for densities that are not finite or of mass ≤ 0, for unequal masses, another p, and numbers of
     atoms that do not increase from 16 or more.
     """
-    cost = Cost() if cost is None else cost
-    kind_of(cost)
+    cost = checked_cost(cost, (1.0, 2.0))
     counts = _checked_counts(atoms)
     given = [as_density(density) for density in (mu, nu)]
     patches = [resolve(density) for density in given]

@@ -1,4 +1,8 @@
-"""Entropic transport by stabilised Sinkhorn iterations with a falling regularisation, rounded to a plan."""
+"""Entropic transport by stabilised Sinkhorn iterations with a falling regularisation, rounded to a plan.
+
+Costs, kernel and plan are dense, 48 bytes for each pair of points in all: 20 000 × 20 000 points take 18 GiB, and every
+iteration goes over all pairs. For more points than that there is nothing here.
+"""
 
 from __future__ import annotations
 

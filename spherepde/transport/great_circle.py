@@ -26,9 +26,9 @@ from scipy.linalg import solve_toeplitz
 from ..errors import InputError
 from .c_transform import cost_kind, transform
 from .circle_series import both_sides, checked_coefficients, circle_bound, paired, positive_part, quintic_table
-from .costs import Cost
+from .costs import Cost, checked_cost
 from .distance import Distance
-from .measures import MASS_TOLERANCE, as_density, checked_mass
+from .measures import MASS_TOLERANCE, as_density, checked_mass, checked_numbers
 from .projection import latitude_rule, orthonormal_plane
 
 Array = NDArray[np.float64]
@@ -56,9 +56,9 @@ class GreatCircleDistance(Distance):
     r"""A :class:`Distance` with the maximiser that proves it.
 
     ``potential`` (lmax+1,) Fourier coefficients :math:`\int\psi e^{-ik\varphi}d\varphi` of the circle's potential, to
-    start the next solve from; ``iterations`` Newton steps; ``converged``; ``quadrature_error`` the change of the dual
-    value, as a distance, when every second longitude, or latitude, is left out: an overestimate where the density is
-    only just resolved.
+    start the next solve from; ``iterations`` Newton steps; ``converged``; ``quadrature_error``, part of the bounds: the
+    change of the dual value, as a distance, when every second longitude, or latitude, is left out. It is an
+    overestimate of the error of all the points wherever half of them resolve the density at all.
     """
 
     potential: Modal
@@ -94,6 +94,8 @@ class GreatCircle:
 
     def __init__(self, basis: ArrayLike, lmax: int, width: float | None = None) -> None:
         self.basis = orthonormal_plane(basis)
+        if not (width is None or (isinstance(width, int | float | np.integer | np.floating) and 0.0 < width < np.inf)):
+            raise InputError(f"transport: great circle with width = {width!r}; expected a positive angle in radians")
         if isinstance(lmax, bool) or not isinstance(lmax, int | np.integer) or not 8 <= lmax <= 4096:
             raise InputError(f"transport: great circle with lmax = {lmax!r}; expected an integer from 8 to 4096")
         self.lmax = int(lmax)
@@ -108,22 +110,28 @@ class GreatCircle:
         self.points: Array = np.stack([upper, lower]).reshape(-1, 3)
 
     def distance(
-        self, values: ArrayLike, target: ArrayLike, cost: Cost, start: GreatCircleDistance | ArrayLike | None = None
+        self,
+        values: ArrayLike,
+        target: ArrayLike,
+        cost: Cost | None = None,
+        start: GreatCircleDistance | ArrayLike | None = None,
     ) -> GreatCircleDistance:
         r"""Distance from the density with these values at ``points`` to the density ν on the circle.
 
         ``values`` (n,); ``target`` (K+1,) coefficients :math:`\int\nu e^{-ik\varphi}d\varphi`; ``cost`` with p = 1 or
-        2; ``start`` an earlier result, or its potential. Both measures are rescaled to mass 1. ``value`` and ``lower``
-        are the best dual value; ``upper`` is the cost of x → T(x) plus the distance from T♯ρ to ν along the circle.
-        Raises InputError for wrong shapes, numbers that are not finite, masses not positive, another p.
+        2, geodesic p = 2 by default; ``start`` an earlier result, or its potential. Both measures are rescaled to mass
+        1. ``value`` is the best dual value, ``lower`` the same less the quadrature error; ``upper`` is the cost of
+        x → T(x) plus the distance from T♯ρ to ν along the circle plus that error. Raises
+        InputError for wrong shapes, numbers that are not finite, masses not positive, another p.
 
-        Negative values are set to zero, and the status says how much mass that was. A solve that does not converge
-        returns its bounds and says so: when mass is torn apart near the poles, or p = 1 and ρ is far more
-        concentrated than ν is off, where ψ′ tends to ±1 with jumps.
+        Negative values are set to zero, and the status says how much mass that was. This is a solver for ν near Π♯ρ,
+        the image under the nearest-point map. Farther away it may not converge: when mass is torn apart near the
+        poles, or p = 1 and ρ is far more concentrated than ν is off, where ψ′ tends to ±1 with jumps. The status then
+        says so and ``value`` is midway between the bounds in :math:`W_p^p`.
         """
+        cost = checked_cost(cost, (1.0, 2.0))
         kind = cost_kind(cost)
-        if kind is None:
-            raise InputError(f"transport: great circle with p = {cost.p:g}; expected p = 1 or p = 2")
+        assert kind is not None
         rho, notes = self._folded(values)
         nu, more = positive_part(checked_coefficients(target, "target"), 4 * self.lmax)
         notes += more
@@ -173,21 +181,25 @@ class GreatCircle:
                 break
         coarse = [(rho[:, ::2], state.value[:, ::2]), (rho * self._every_second, state.value)]
         duals = [float(np.sum(r * v) / np.sum(r)) + paired(state.psi, nu) for r, v in coarse]
-        done = f"not converged, {why}, the bounds hold," if why else "converged"
+        doubt = sum(abs(other - state.dual) for other in duals)
+        below, above = cost.distance(lower**cost.p - doubt), cost.distance(upper**cost.p + doubt)
+        error = max(lower - below, above - upper)
+        notes = [f"quadrature error about {error:.1e} in both bounds", *notes]
+        done = f"not converged, {why}, midway between the bounds" if why else "converged"
         return GreatCircleDistance(
-            value=lower,
-            lower=lower,
-            upper=upper,
+            value=cost.distance(0.5 * (lower**cost.p + upper**cost.p)) if why else lower,
+            lower=below,
+            upper=above,
             cost=cost,
             status="; ".join([f"{done} after {steps} Newton steps", *notes]),
             potential=state.psi * (2.0 * pi),
             iterations=steps,
             converged=not why,
-            quadrature_error=sum(abs(cost.distance(other) - cost.distance(state.dual)) for other in duals),
+            quadrature_error=error,
         )
 
     def _folded(self, values: ArrayLike) -> tuple[Array, list[str]]:
-        rho = np.asarray(values, dtype=np.float64)
+        rho = checked_numbers(values, "density values", f"({len(self.points)},)")
         if rho.shape != (len(self.points),):
             raise InputError(f"transport: density values have shape {rho.shape}; expected ({len(self.points)},)")
         if not np.isfinite(rho).all():
@@ -271,13 +283,14 @@ def wasserstein_great_circle(
     density: Callable[[Array], Array] | ArrayLike,
     basis: ArrayLike,
     target: ArrayLike,
-    cost: Cost,
-    lmax: int,
+    cost: Cost | None = None,
+    lmax: int = 64,
     width: float | None = None,
 ) -> GreatCircleDistance:
     """Distance from a density on the 2-sphere (callable, or harmonic coefficients) to one on a great circle.
 
-    The arguments and the result are those of :class:`GreatCircle` and of its ``distance``.
+    The arguments and the result are those of :class:`GreatCircle` and of its ``distance``; a solver for targets near
+    the image of the density under the nearest-point map.
     """
     circle = GreatCircle(basis, lmax, width)
     return circle.distance(as_density(density)(circle.points), target, cost)

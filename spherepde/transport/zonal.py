@@ -10,13 +10,13 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from .costs import Cost
+from .costs import Cost, checked_cost
 from .discrete import wasserstein_discrete
 from .distance import Distance
-from .line.laws import Law, law_of_atoms, law_of_cdf, law_of_density
+from .line.laws import Law, checked_callable, law_of_atoms, law_of_cdf, law_of_density
 from .line.monotone import CERTIFIED, MonotonePlan, unit_vectors
 from .line.quantised import quantised_bounds
-from .measures import checked_weights
+from .measures import checked_numbers, checked_weights
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
@@ -69,10 +69,7 @@ class ZonalMeasure:
 
         Raises InputError if that is not 1 to 1e-8, or for an array that is not (L+1,) finite numbers.
         """
-        try:
-            a = np.array(coefficients, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError("transport: zonal coefficients are no array of numbers; expected shape (L+1,)") from None
+        a = checked_numbers(coefficients, "zonal coefficients", "(L+1,)")
         if a.ndim != 1 or a.size < 1 or not np.isfinite(a).all():
             raise InputError(f"transport: zonal coefficients of shape {a.shape}; expected (L+1,) finite numbers")
         _check_dim(dim)
@@ -86,10 +83,7 @@ class ZonalMeasure:
 
         Raises InputError for angles outside and for weights that are negative or do not sum to 1.
         """
-        try:
-            angle = np.array(thetas, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise InputError("transport: polar angles are no array of numbers; expected shape (n,)") from None
+        angle = checked_numbers(thetas, "polar angles", "(n,) of numbers in [0, π]")
         if angle.ndim != 1 or angle.size < 1 or not ((angle >= 0.0) & (angle <= pi)).all():
             raise InputError(f"transport: polar angles of shape {angle.shape}; expected (n,) numbers in [0, π]")
         w = checked_weights(weights, angle.size)
@@ -125,7 +119,7 @@ class ZonalMeasure:
         return f"ZonalMeasure({self.law.origin}{where}, {len(self.law.table.series)} panels{cut})"
 
 
-def wasserstein_zonal(mu: ZonalMeasure, nu: ZonalMeasure, cost: Cost = Cost()) -> Distance:  # noqa: B008
+def wasserstein_zonal(mu: ZonalMeasure, nu: ZonalMeasure, cost: Cost | None = None) -> Distance:
     r"""The distance between two measures on a sphere symmetric about the same axis.
 
     .. math:: W_p^p=\min_\pi\int h(|\theta-\theta'|)\,d\pi,\qquad h(\delta)=\delta^p\ \text{or}\ (2\sin(\delta/2))^p
@@ -135,9 +129,14 @@ def wasserstein_zonal(mu: ZonalMeasure, nu: ZonalMeasure, cost: Cost = Cost()) -
     Geodesic cost: the monotone rearrangement is optimal for every p ≥ 1, and the bounds are the quadrature error.
     Chordal cost: h is convex up to a right angle only (p = 2) or nowhere (p = 1), so the monotone plan need not be
     optimal; it is certified by dual potentials, compared on up to 1500 points. When that fails the status says so, and
-    a linear programme takes over, exact between rings and with bounds about 1e-3 apart otherwise.
-    Raises InputError for measures on spheres of different dimension.
+    a linear programme takes over, exact between rings and with estimated bounds about 1e-3 apart otherwise. ``cost`` is
+    geodesic p = 2 by default.
+    Raises InputError for measures on spheres of different dimension, and for what is no ZonalMeasure or no Cost.
     """
+    cost = checked_cost(cost)
+    for measure in (mu, nu):
+        if not isinstance(measure, ZonalMeasure):
+            raise InputError(f"transport: a measure of type {type(measure).__name__}; expected a ZonalMeasure")
     if mu.dim is not None and nu.dim is not None and mu.dim != nu.dim:
         raise InputError(f"transport: measures on S^{mu.dim - 1} and on S^{nu.dim - 1}; expected the same sphere")
     plan = MonotonePlan(mu.law.table, nu.law.table, cost)
@@ -169,7 +168,7 @@ def _without_monotone_plan(
         return exact.value**cost.p, exact.lower**cost.p, exact.upper**cost.p, f"{status}; {exact.status}"
     below, above = quantised_bounds(mu.law.table, nu.law.table, cost)
     lower, upper = max(lower, below), min(upper, above)
-    status += "; midway between bounds from a linear programme on pieces"
+    status += "; midway between estimated bounds from a linear programme on pieces"
     return 0.5 * (lower + upper), lower, upper, status
 
 
@@ -180,10 +179,11 @@ def _shell(dim: int) -> float:
 
 def _law(profile: Function, dim: int, breaks: Sequence[float], noise: float) -> Law:
     _check_dim(dim)
+    checked_callable(profile, "profile")
     shell = _shell(dim)
 
     def polar(theta: Array) -> Array:
-        values = np.asarray(profile(theta), dtype=np.float64)
+        values = checked_numbers(profile(theta), "values of the profile", str(theta.shape))
         if values.shape != theta.shape:
             raise InputError(f"transport: the profile returned shape {values.shape}; expected {theta.shape}")
         return np.asarray(shell * np.sin(theta) ** (dim - 2) * values)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import elementwise
 
 from ...errors import InputError
-from ..measures import MASS_TOLERANCE, checked_mass
+from ..measures import MASS_TOLERANCE, checked_mass, checked_numbers
 from .piecewise import Function, Piecewise
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ def law_of_density(
     """
 
     def checked(x: Array) -> Array:
-        values = np.asarray(density(x), dtype=np.float64)
+        values = checked_numbers(density(x), f"values of the {origin}", str(x.shape))
         if values.shape != x.shape:
             raise InputError(f"transport: the {origin} returned shape {values.shape}; expected {x.shape}")
         if not np.isfinite(values).all():
@@ -107,7 +107,9 @@ def law_of_cdf(
     Without the inverse it is found by bracketing. Raises InputError unless cdf(length) − cdf(0) = 1 to 1e-6, both
     functions are finite and non-decreasing, and the second inverts the first to 1e-6.
     """
-    ends = np.asarray(cdf(np.array([0.0, length])), dtype=np.float64)
+    cdf = _checked_function(cdf, origin)
+    quantile = None if quantile is None else _checked_function(quantile, f"quantile function of the {origin}")
+    ends = cdf(np.array([0.0, length]))
     if ends.shape != (2,) or not abs(ends[1] - ends[0] - 1.0) <= CONSISTENCY:
         raise InputError(f"transport: the {origin} takes the values {ends.tolist()} at the ends; expected a rise by 1")
     offset = float(ends[0])
@@ -153,8 +155,27 @@ def law_of_cdf(
     return Law(length, cdf, function, table, origin)
 
 
+def checked_callable(function: object, what: str) -> None:
+    """Raise InputError unless the function is one."""
+    if not callable(function):
+        raise InputError(f"transport: the {what} is {function!r}; expected a function of an array")
+
+
+def _checked_function(function: Function, what: str) -> Function:
+    """The function, whose values are checked to be real numbers in the shape of its argument."""
+    checked_callable(function, what)
+
+    def checked(x: Array) -> Array:
+        values = checked_numbers(function(x), f"values of the {what}", str(x.shape))
+        if values.shape != x.shape:
+            raise InputError(f"transport: the {what} returned shape {values.shape}; expected {x.shape}")
+        return values
+
+    return checked
+
+
 def _edges(breaks: ArrayLike, length: float) -> Array:
-    given = np.asarray(breaks, dtype=np.float64).ravel()
+    given = np.ravel(breaks) if np.size(breaks) == 0 else checked_numbers(breaks, "breaks", "(n,)").ravel()
     if not np.isfinite(given).all():
         raise InputError("transport: breaks are not all finite; expected numbers")
     inside = given[(given > 0.0) & (given < length)]

@@ -175,7 +175,7 @@ class MonotonePlan:
         slope = float(np.sum(half * self._fine.weights * np.abs(_slope(self.cost, x - y))))
         half, x, _, y, _ = self._at(self._coarse)
         coarse = float(np.sum(half * self._coarse.weights * self._of(x - y)))
-        return fine, min(abs(fine - coarse), 1e-3 * fine) + RESOLUTION * slope + 4e-16 * fine
+        return fine, abs(fine - coarse) + RESOLUTION * slope + 4e-16 * fine
 
     def _jumps(self) -> tuple[Array, Array, Array, Array]:
         """x and y on either side of every merged edge; on a circle the last edge is the seam."""
