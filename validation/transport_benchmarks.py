@@ -36,7 +36,7 @@ from spherepde.densities import Density, von_mises_fisher
 from spherepde.errors import one_sentence
 from spherepde.exact import hardmax_density
 from spherepde.tokens import sample_tokens
-from spherepde.transport import Cost, GreatCircle, SemiDiscrete, project_to_plane, resolve, semidiscrete
+from spherepde.transport import Cost, GreatCircle, SemiDiscrete, project_to_plane, resolve, wasserstein_semidiscrete
 from spherepde.transport.laguerre import Patches, laguerre_cells
 
 PARAMETERS = {"full": False, "json": ""}
@@ -51,14 +51,14 @@ WANTED = {1_000: 10.0, 10_000: 120.0}
 """Seconds a solve with so many atoms may take."""
 COLD = """
 import time, numpy as np
-from spherepde.transport import Cost, semidiscrete
+from spherepde.transport import Cost, wasserstein_semidiscrete
 atoms = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
 density = lambda x: np.exp(x[:, 2]) / (4.0 * np.pi * np.sinh(1.0))
 spent = []
 for _ in range(2):
     start = time.process_time()
     for ground in ("geodesic", "chordal"):
-        semidiscrete(density, atoms, cost=Cost(2, ground))
+        wasserstein_semidiscrete(density, atoms, cost=Cost(2, ground))
     spent.append(time.process_time() - start)
 print(spent[0] - spent[1])
 """
@@ -145,7 +145,7 @@ def solved_beside_pot(
     schedules: tuple[float, ...] = (0.1, 1.0),
 ) -> Row:
     """Our solution of one problem, its time and certified error, and POT's errors after the same time."""
-    solve: Callable[[], SemiDiscrete] = partial(semidiscrete, density, atoms, weights, cost)
+    solve: Callable[[], SemiDiscrete] = partial(wasserstein_semidiscrete, density, atoms, weights, cost)
     found, wall, cpu = wall_and_cpu_seconds(solve)
     row: Row = {
         "work": f"{len(atoms)} {name}, {cost.ground}",
@@ -175,8 +175,8 @@ def solved_beside_pot(
 def semidiscrete_rows(full: bool) -> list[Row]:
     """Every semi-discrete problem; ``full`` adds 10 000 atoms and the ones with atoms of nearly no weight."""
     geodesic, chordal = Cost(2, "geodesic"), Cost(2, "chordal")
-    semidiscrete(SMOOTH, *fibonacci_atoms(20), geodesic)
-    semidiscrete(SMOOTH, *fibonacci_atoms(20), chordal)
+    wasserstein_semidiscrete(SMOOTH, *fibonacci_atoms(20), geodesic)
+    wasserstein_semidiscrete(SMOOTH, *fibonacci_atoms(20), chordal)
     smooth, concentrated = (sample_tokens(rho, 3, SAMPLES, seed=1) for rho in (SMOOTH, CONCENTRATED))
     equal, unequal = fibonacci_atoms(1_000), random_atoms(1_000)
     rows = [

@@ -6,7 +6,7 @@ All functions take arrays or callables and a :class:`Cost` (p and the ground dis
 * on the circle, exactly: :func:`wasserstein_circle` between densities (Fourier coefficients, distribution functions)
   and atoms;
 * zonal measures on any sphere: :func:`wasserstein_zonal`;
-* a density and atoms on S²: :func:`semidiscrete`, by damped Newton on cells whose boundaries are followed exactly;
+* a density and atoms on S²: :func:`wasserstein_semidiscrete`, by damped Newton, quadrature following the cells;
 * a density and two antipodes: :func:`wasserstein_antipodes`; and a great circle: :func:`wasserstein_great_circle`;
 * two densities on S²: :func:`wasserstein_continuous`, by quantised targets extrapolated in the number of atoms;
 * atoms and atoms on any sphere: :func:`wasserstein_discrete`, by linear programming or Sinkhorn's iteration (POT).
@@ -25,7 +25,7 @@ from .great_circle import GreatCircle, wasserstein_great_circle
 from .laguerre import resolve
 from .measures import HarmonicDensity
 from .projection import project_to_axis, project_to_plane
-from .semidiscrete import SemiDiscrete, semidiscrete
+from .semidiscrete import SemiDiscrete, wasserstein_semidiscrete
 from .zonal import ZonalMeasure, wasserstein_zonal
 
 __all__ = [
@@ -40,11 +40,11 @@ __all__ = [
     "project_to_axis",
     "project_to_plane",
     "resolve",
-    "semidiscrete",
     "wasserstein_antipodes",
     "wasserstein_circle",
     "wasserstein_continuous",
     "wasserstein_discrete",
     "wasserstein_great_circle",
+    "wasserstein_semidiscrete",
     "wasserstein_zonal",
 ]

@@ -21,7 +21,7 @@ from .costs import Cost, checked_cost
 from .distance import Distance
 from .laguerre import Patches, resolve
 from .measures import Function, as_density, checked_mass, checked_points
-from .semidiscrete import semidiscrete
+from .semidiscrete import wasserstein_semidiscrete
 
 Array = NDArray[np.float64]
 
@@ -108,7 +108,7 @@ def wasserstein_antipodes(
 
 def _by_cells(patches: Patches, e: Array, plus: float, mass: float, cost: Cost) -> Distance:
     """The distance by semi-discrete transport, whose quadrature is refined where the density varies."""
-    found = semidiscrete(patches, np.stack([e, -e]), np.array([plus, mass - plus]), cost)
+    found = wasserstein_semidiscrete(patches, np.stack([e, -e]), np.array([plus, mass - plus]), cost)
     value, lower, upper = (w * mass ** (-1.0 / cost.p) for w in (found.value, found.lower, found.upper))
     return Distance(value=value, lower=lower, upper=upper, cost=cost, status=found.status)
 

@@ -16,7 +16,7 @@ from .laguerre import Patches, laguerre_cells, resolve
 from .measures import MASS_TOLERANCE, Function, as_density
 from .quantisation import Quantised, quantise
 from .rubinstein import matched
-from .semidiscrete import SemiDiscrete, semidiscrete
+from .semidiscrete import SemiDiscrete, wasserstein_semidiscrete
 from .spreading import spread_onto
 
 Array = NDArray[np.float64]
@@ -145,7 +145,7 @@ def _ladder(
         atoms = quantise(target, density, count, cost)
         scale = mass / target.total
         start = None if before is None else _transformed(before, atoms.atoms)
-        found = semidiscrete(
+        found = wasserstein_semidiscrete(
             source, atoms.atoms, atoms.weights * scale, cost, tolerance=NEWTON_TOLERANCE, most=most, start=start
         )
         doubt = cost.largest * (source.unresolved + target.unresolved)

@@ -38,8 +38,10 @@ PROGRAMME_ATOMS, PROGRAMME_POINTS = 2000, 4
 """Up to this many atoms a linear programme with that many points per atom is a start worth its time …"""
 COARSENING, NEIGHBOURS = 6, 12
 """… and for more, the problem is solved for one atom in six first."""
-FEW = 0.2
-"""Feeding starved cells is worth while for at most this fraction of them, and while it helps a quarter each time."""
+MEALS, FEW = 16, 0.2
+"""Rounds of feeding starved cells, and the fraction of them allowed, halved every four rounds."""
+FIRST_RISE, ROUGH_RISE = 0.002, 0.03
+"""The first rise of their potentials, from a linear programme and from fewer atoms, in units of a cell's cost."""
 BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
 """Fractions of uniform density mixed in, one after the other, while cells are starved."""
 
@@ -77,7 +79,7 @@ class SemiDiscrete(Distance):
         return f"{len(self.atoms)} atoms, {self.iterations} Newton steps: {super().__repr__()}"
 
 
-def semidiscrete(
+def wasserstein_semidiscrete(
     density: Function | ArrayLike | Patches,
     atoms: ArrayLike,
     weights: ArrayLike | None = None,
@@ -148,7 +150,7 @@ def _solve(
 
     found = None
     for begin in _starts(patches, y, nu, cost, most, start):
-        fed = _fed(cells, y, nu, begin, cost)
+        fed = _fed(cells, nu, begin, cost)
         if fed is not None:
             found = ascend(cells, fed, nu, tolerance, most)
             if found.converged:
@@ -218,34 +220,27 @@ def _directions(cells: Cells, atoms: Array) -> Array:
     return np.where(length > 0.0, cells.moment / np.maximum(length, 1e-300), atoms)
 
 
-def _fed(cells: Callable[..., Cells], y: Array, nu: Array, potentials: Array, cost: Cost) -> Array | None:
-    """The potentials with those of starved cells raised until every cell has some mass; None if that gets nowhere."""
+def _fed(cells: Callable[..., Cells], nu: Array, potentials: Array, cost: Cost) -> Array | None:
+    """The potentials with those of starved cells raised until every cell has some mass; None if that gets nowhere.
+
+    The rise of a cell doubles from round to round for as long as it starves.
+    """
     width = np.sqrt(4.0 * np.pi / len(nu))
-    gently = 0.1 * width * float(cost.slope_at(width))
-    before = FEW * len(nu) + 1.0
-    while True:
+    first = FIRST_RISE if len(nu) <= PROGRAMME_ATOMS else ROUGH_RISE
+    gently = first * width * float(cost.slope_at(width))
+    rise = np.full(len(nu), gently)
+    for meal in range(MEALS):
         now = cells(potentials)
         starved = now.mass < EMPTY * nu
         if not starved.any():
             return potentials
-        if starved.sum() > 0.75 * before:
+        if starved.sum() > FEW * 0.5 ** (meal // 4) * len(nu) + 8:
             return None
-        before, living = float(starved.sum()), now.mass > 0.0
         response = np.asarray(now.coupling.sum(axis=1)).ravel()
-        rise = np.minimum(0.3 * nu / np.maximum(response, 1e-300), gently)
-        raised = np.where(starved, potentials + rise, potentials)
-        if not living.all():
-            touching = _touching(y[~living], y[living], potentials[living], _directions(now, y)[living], cost)
-            raised[~living] = np.maximum(raised[~living], np.minimum(touching, potentials[~living] + 8.0 * gently))
-        potentials = raised
-
-
-def _touching(y: Array, atoms: Array, potentials: Array, places: Array, cost: Cost) -> Array:
-    """Potentials with which further atoms would just win a place held by one of the nearest few."""
-    count = min(NEIGHBOURS, len(atoms))
-    near = cKDTree(atoms).query(y, k=count)[1].reshape(len(y), count)
-    level = potentials - cost.between(places, atoms)
-    return np.asarray(np.min(level[near] + cost.between(places[near], y[:, None, :]), axis=1))
+        needed = 0.3 * nu / np.maximum(response, 1e-300)
+        potentials = np.where(starved, potentials + np.minimum(needed, rise), potentials)
+        rise = np.where(starved, 2.0 * rise, gently)
+    return None
 
 
 def _certified(

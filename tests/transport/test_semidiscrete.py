@@ -31,7 +31,7 @@ from transport_helpers import (
 
 from spherepde.errors import InputError
 from spherepde.quadrature import sphere_rule
-from spherepde.transport import Cost, SemiDiscrete, resolve, semidiscrete, wasserstein_discrete
+from spherepde.transport import Cost, SemiDiscrete, resolve, wasserstein_discrete, wasserstein_semidiscrete
 
 GEODESIC1, GEODESIC2, CHORDAL1, CHORDAL2 = COSTS
 UNIFORM = resolve(uniform)
@@ -59,7 +59,7 @@ def holds(found: SemiDiscrete, truth: float, slack: float = 1e-14) -> float:
 )
 def test_uniform_to_two_antipodes(cost: Cost, power: float) -> None:
     """C3, about a random axis."""
-    found = semidiscrete(UNIFORM, PAIR, cost=cost)
+    found = wasserstein_semidiscrete(UNIFORM, PAIR, cost=cost)
     number(f"uniform to ±e, {cost}", found.value**cost.p, power, atol=5e-15)
     bounded("gap", found.gap, 5e-13)
     holds(found, cost.distance(power))
@@ -81,7 +81,7 @@ def test_zonal_densities_to_unequal_antipodes(profile: Function, breaks: list[fl
     patches = resolve(lambda x: profile(x @ AXIS))
     worst, widest = 0.0, 0.0
     for plus in (0.03, 0.6):
-        found = semidiscrete(patches, PAIR, np.array([plus, 1.0 - plus]) * patches.total, cost)
+        found = wasserstein_semidiscrete(patches, PAIR, np.array([plus, 1.0 - plus]) * patches.total, cost)
         mass, total = zonal_pair(profile, plus, cost, breaks)
         worst = max(worst, holds(found, cost.distance(total * patches.total / mass)) / found.value)
         widest = max(widest, found.gap / found.value)
@@ -96,7 +96,7 @@ def test_distance_to_one_atom() -> None:
     x, w = sphere_rule(3, 60)
     barycentre = (w * smooth(x)) @ x
     for cost in COSTS:
-        found = semidiscrete(SMOOTH, [AXIS], cost=cost)
+        found = wasserstein_semidiscrete(SMOOTH, [AXIS], cost=cost)
         total = ray_cell(0, AXIS[None], np.zeros(1), cost, smooth)[1]
         holds(found, cost.distance(total))
         number(f"to one atom, {cost}", found.value**cost.p, total, rtol=2e-14)
@@ -111,7 +111,7 @@ def test_uniform_to_regular_atoms(cost: Cost) -> None:
     cases += [(f"ring of {n}", ring(n), 2) for n in (2, 3, 7, 11)]
     for name, atoms, sides in cases:
         inradius = 0.5 * float(np.min(np.arccos(np.clip(atoms[1:] @ atoms[0], -1.0, 1.0))))
-        found = semidiscrete(UNIFORM, atoms @ turned(3), cost=cost)
+        found = wasserstein_semidiscrete(UNIFORM, atoms @ turned(3), cost=cost)
         total = regular_cells(len(atoms), sides, inradius, cost)
         holds(found, cost.distance(total))
         number(f"{name}, {cost}", found.value**cost.p, total, atol=2e-14)
@@ -126,7 +126,7 @@ def test_a_hundred_random_cases() -> None:
         atoms, potentials = random_atoms(count, seed), rng.uniform(0.0, 0.5 / count, count)
         slope = rng.uniform(0.0, 1.0) * random_atoms(1, seed + 500)[0]
         masses, costs = power_cells(atoms, potentials, slope)
-        found = semidiscrete(affine(slope), atoms, masses / masses.sum(), CHORDAL2)
+        found = wasserstein_semidiscrete(affine(slope), atoms, masses / masses.sum(), CHORDAL2)
         worst[0] = max(worst[0], holds(found, float(np.sqrt(costs.sum()))))
         off = max(off, float(np.abs(found.potentials - potentials + masses @ potentials)[masses > 0.0].max()))
         widest = max(widest, found.gap / found.value)
@@ -137,7 +137,7 @@ def test_a_hundred_random_cases() -> None:
         potentials = mild_potentials(atoms, cost, seed)
         cells = np.array([ray_cell(i, atoms, potentials, cost, smooth, 40) for i in range(count)])
         assert cells[:, 0].sum() == pytest.approx(SMOOTH.total, rel=1e-12), seed
-        found = semidiscrete(SMOOTH, atoms, cells[:, 0], cost)
+        found = wasserstein_semidiscrete(SMOOTH, atoms, cells[:, 0], cost)
         worst[1] = max(worst[1], holds(found, cost.distance(float(cells[:, 1].sum())), 1e-13))
         widest = max(widest, found.gap / found.value)
         assert found.converged
@@ -151,7 +151,7 @@ def test_a_hundred_random_cases() -> None:
 def test_against_linear_programming(cost: Cost) -> None:
     """POT on product grids of more and more points: cells lose what their boundaries cut off the grid."""
     atoms, weights = random_atoms(6, 31), np.array([0.05, 0.1, 0.15, 0.2, 0.2, 0.3])
-    found = semidiscrete(SMOOTH, atoms, weights * SMOOTH.total, cost)
+    found = wasserstein_semidiscrete(SMOOTH, atoms, weights * SMOOTH.total, cost)
     truth, errors, counts = found.value**cost.p / SMOOTH.total, [], []
     for degree in (16, 24, 32, 48, 64):
         apart = []
@@ -173,10 +173,10 @@ def test_against_linear_programming(cost: Cost) -> None:
 def test_turning_and_renumbering_change_nothing(cost: Cost) -> None:
     atoms, weights, frame = random_atoms(9, 12), np.linspace(1.0, 2.0, 9), turned(4)
     weights *= SMOOTH.total / weights.sum()
-    plain = semidiscrete(SMOOTH, atoms, weights, cost)
-    spun = semidiscrete(lambda x: smooth(x @ frame), atoms @ frame.T, weights, cost)
+    plain = wasserstein_semidiscrete(SMOOTH, atoms, weights, cost)
+    spun = wasserstein_semidiscrete(lambda x: smooth(x @ frame), atoms @ frame.T, weights, cost)
     order = np.random.default_rng(0).permutation(9)
-    shuffled = semidiscrete(SMOOTH, atoms[order], weights[order], cost)
+    shuffled = wasserstein_semidiscrete(SMOOTH, atoms[order], weights[order], cost)
     bounded(f"turned, {cost}", abs(spun.value - plain.value), 5e-15)
     bounded(f"potentials turned, {cost}", float(np.abs(spun.potentials - plain.potentials).max()), 3e-11)
     bounded(f"renumbered, {cost}", abs(shuffled.value - plain.value), 5e-15)
@@ -190,20 +190,20 @@ def test_orders_of_the_distances() -> None:
     Atoms 1e-6 apart leave potentials no digits to balance masses to 1e-11: that is said, and bounded.
     """
     atoms = random_atoms(5, 3)
-    w = {str(cost): semidiscrete(UNIFORM, atoms, cost=cost).value for cost in COSTS}
+    w = {str(cost): wasserstein_semidiscrete(UNIFORM, atoms, cost=cost).value for cost in COSTS}
     assert w[str(CHORDAL1)] < w[str(GEODESIC1)] < w[str(GEODESIC2)] and w[str(CHORDAL1)] < w[str(CHORDAL2)]
     for apart in (1e-3, 1e-6):
         split = np.concatenate([unit(atoms + apart * random_atoms(5, 4)), unit(atoms - apart * random_atoms(5, 4))])
         for cost in COSTS if apart > 1e-4 else (GEODESIC2, CHORDAL1):
-            found = semidiscrete(UNIFORM, split, cost=cost)
+            found = wasserstein_semidiscrete(UNIFORM, split, cost=cost)
             bounded(f"atoms split by {apart}, {cost}", abs(found.value - w[str(cost)]), apart)
             bounded(f"gap, converged {found.converged}", found.gap, 1e-11 if apart > 1e-4 else 3e-10)
 
 
 def test_weights_of_zero() -> None:
     atoms = random_atoms(4, 9)
-    some = semidiscrete(UNIFORM, atoms, [0.5, 0.0, 0.3, 0.2])
-    fewer = semidiscrete(UNIFORM, atoms[[0, 2, 3]], [0.5, 0.3, 0.2])
+    some = wasserstein_semidiscrete(UNIFORM, atoms, [0.5, 0.0, 0.3, 0.2])
+    fewer = wasserstein_semidiscrete(UNIFORM, atoms[[0, 2, 3]], [0.5, 0.3, 0.2])
     number("value", some.value, fewer.value, atol=1e-15)
     assert some.masses[1] == some.costs[1] == 0.0
     number("Σνψ", float(some.weights @ some.potentials), 0.0, atol=1e-15)
@@ -211,18 +211,18 @@ def test_weights_of_zero() -> None:
 
 
 def test_negative_parts_and_cliffs_are_said() -> None:
-    slightly = semidiscrete(lambda x: (x @ AXIS) ** 2 - 1e-4, PAIR)
+    slightly = wasserstein_semidiscrete(lambda x: (x @ AXIS) ** 2 - 1e-4, PAIR)
     number("negative mass", slightly.negative_mass, 4.0 * np.pi * (2.0 / 3.0) * 1e-6, rtol=0.1)
     assert "the density is negative with mass" in slightly.status and "positive part was used" in slightly.status
     patches, edge = resolve(lambda x: 1.0 + 1.05 * (x @ AXIS)), float(np.arccos(-1.0 / 1.05))
     mass = patches.total - patches.negative_mass
     for cost in COSTS:
-        found = semidiscrete(patches, PAIR, np.array([0.3, 0.7]) * mass, cost)
+        found = wasserstein_semidiscrete(patches, PAIR, np.array([0.3, 0.7]) * mass, cost)
         positive, total = zonal_pair(lambda z: max(1.0 + 1.05 * z, 0.0), 0.3, cost, [edge])
         error = holds(found, cost.distance(total / positive * mass)) / found.value
         bounded(f"cut off at zero and rescaled, {cost}", error, 1e-6)
         bounded("gap relative to the value", found.gap / found.value, 1e-5)
-    cliff = semidiscrete(lambda x: (x @ AXIS > 0.3).astype(float), PAIR, cost=CHORDAL2)
+    cliff = wasserstein_semidiscrete(lambda x: (x @ AXIS > 0.3).astype(float), PAIR, cost=CHORDAL2)
     _, total = zonal_pair(lambda z: float(z > 0.3), 0.5, CHORDAL2, [float(np.arccos(0.3))])
     holds(cliff, float(np.sqrt(total)))
     assert "in doubt" in cliff.status
@@ -233,18 +233,18 @@ def test_negative_parts_and_cliffs_are_said() -> None:
 def test_without_convergence_the_bounds_hold_and_it_says_so(cost: Cost) -> None:
     atoms, weights = random_atoms(20, 2), np.linspace(1.0, 9.0, 20)
     weights *= SMOOTH.total / weights.sum()
-    full = semidiscrete(SMOOTH, atoms, weights, cost)
-    cut = semidiscrete(SMOOTH, atoms, weights, cost, most=1)
+    full = wasserstein_semidiscrete(SMOOTH, atoms, weights, cost)
+    cut = wasserstein_semidiscrete(SMOOTH, atoms, weights, cost, most=1)
     assert full.converged and not cut.converged
     assert cut.status.startswith("NOT CONVERGED to 1e-11, the bounds hold all the same")
     assert cut.lower <= full.lower and full.upper <= cut.upper and "20 atoms" in repr(cut)
-    again = semidiscrete(SMOOTH, atoms, weights, cost, start=full.potentials)
+    again = wasserstein_semidiscrete(SMOOTH, atoms, weights, cost, start=full.potentials)
     assert again.iterations <= 3
     number("from the solution", again.value, full.value, atol=2e-15)
 
 
 def test_labels_and_picture(tmp_path: Path) -> None:
-    found = semidiscrete(SMOOTH, random_atoms(15, 5))
+    found = wasserstein_semidiscrete(SMOOTH, random_atoms(15, 5))
     x = random_atoms(20_000, 6)
     assert np.array_equal(found.labels(x), winners(x, found.atoms, found.potentials, found.cost))
     found.plot(tmp_path / "cells.png", smooth)
@@ -254,7 +254,7 @@ def test_labels_and_picture(tmp_path: Path) -> None:
 
 def bad(**changes: object) -> Callable[[], SemiDiscrete]:
     given: dict[str, object] = {"density": uniform, "atoms": np.eye(3), **changes}
-    return lambda: semidiscrete(**given)  # type: ignore[arg-type]
+    return lambda: wasserstein_semidiscrete(**given)  # type: ignore[arg-type]
 
 
 def flat(value: float) -> Function:
