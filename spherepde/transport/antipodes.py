@@ -40,8 +40,8 @@ class AntipodalTransport:
     r""":math:`W_p` from band-limited densities to masses at ±e, by the cap that is optimal.
 
     Parameters: ``dim`` d = 2 or 3; ``lmax`` the degree of the densities; ``costs`` those wanted, by default p = 1, 2
-    for both ground distances. Made once, it takes some 10 µs a density. Raises InputError for other dimensions, a degree
-    that is no integer ≥ 0, and costs that are none.
+    for both ground distances. Made once, it takes some 10 µs a density. Raises InputError for other dimensions, a
+    degree that is no integer ≥ 0, and costs that are none.
     """
 
     def __init__(self, dim: int, lmax: int, costs: Sequence[Cost] = COSTS) -> None:

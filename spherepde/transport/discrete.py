@@ -27,7 +27,7 @@ EMD_PAIRS = 16_000_000
 EMD_ITERATIONS = 1_000_000_000
 GAP_TOLERANCE = 1e-9
 """The simplex has absolute tolerances; a relative gap above this is told."""
-BYTES_PER_PAIR = {"emd": 56, "sinkhorn": 48}
+BYTES_PER_PAIR = {"emd": 64, "sinkhorn": 48}
 """Memory of each solver with the cost matrix and its temporaries."""
 
 
@@ -52,11 +52,12 @@ def wasserstein_discrete(
     r"""The distance :math:`W_p^p=\min_\pi\sum_{ij}\pi_{ij}\,c(x_i,y_j)` between weighted points on a sphere.
 
     ``x`` (n, d), ``y`` (m, d) unit vectors, ``a`` (n,), ``b`` (m,) weights of sum 1 (equal by default); ``cost``
-    geodesic p = 2 by default. "emd" solves the linear programme by POT's network simplex; "sinkhorn" lowers an entropic regularisation until the bounds agree
-    to 1 % of :math:`W_p^p` or 3000 iterations are spent; "auto" takes the first up to 16 million pairs. ``lower`` is
-    the value of potentials made feasible by the c-transform, ``upper`` the cost of a plan with exactly these marginals;
-    ``value`` is ``upper`` for "emd" and lies midway (in :math:`W_p^p`) for "sinkhorn". A gap of "emd" above 1e-9 of
-    :math:`W_p^p` is told. Both methods hold the whole cost matrix: 56 and 48 bytes a pair with the temporaries.
+    geodesic p = 2 by default. "emd" solves the linear programme by POT's network simplex; "sinkhorn" lowers an entropic
+    regularisation until the bounds agree to 1 % of :math:`W_p^p` or 3000 iterations are spent; "auto" takes the first
+    up to 16 million pairs. ``lower`` is the value of potentials made feasible by the c-transform, ``upper`` the cost of
+    a plan with exactly these marginals; ``value`` is ``upper`` for "emd" and lies midway (in :math:`W_p^p`) for
+    "sinkhorn". A gap of "emd" above 1e-9 of :math:`W_p^p` is told. Both hold the whole cost matrix: 64 and 48 bytes for
+    each pair of points with the temporaries.
     Raises InputError for points off the sphere, wrong weights, no Cost, an unknown method, or a problem that exceeds
     the memory.
     Sources: Bonneel et al., ACM TOG 30 (2011) 158; Schmitzer, SIAM J. Sci. Comput. 41 (2019) A1443; for the rounding

@@ -289,8 +289,8 @@ def wasserstein_great_circle(
 ) -> GreatCircleDistance:
     """Distance from a density on the 2-sphere (callable, or harmonic coefficients) to one on a great circle.
 
-    The arguments and the result are those of :class:`GreatCircle` and of its ``distance``; a solver for targets near
-    the image of the density under the nearest-point map.
+    The arguments and the result are those of :class:`GreatCircle` and of its ``distance``, geodesic p = 2 and band
+    limit 64 by default: a solver for targets near the image of the density under the nearest-point map.
     """
     circle = GreatCircle(basis, lmax, width)
     return circle.distance(as_density(density)(circle.points), target, cost)

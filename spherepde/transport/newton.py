@@ -20,7 +20,7 @@ from .laguerre import Cells
 Array = NDArray[np.float64]
 Evaluate = Callable[[Array], Cells]
 
-SMALLEST_STEP = 2.0**-24
+SMALLEST_STEP = 2.0**-16
 ROUNDING = 1e-14
 """Residuals below this fraction of the total mass are rounding."""
 

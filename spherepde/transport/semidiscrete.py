@@ -38,10 +38,11 @@ PROGRAMME_ATOMS, PROGRAMME_POINTS = 2000, 4
 """Up to this many atoms a linear programme with that many points per atom is a start worth its time …"""
 COARSENING, NEIGHBOURS = 6, 12
 """… and for more, the problem is solved for one atom in six first."""
-MEALS, FEW = 16, 0.2
-"""Rounds of feeding starved cells, and the fraction of them allowed, halved every four rounds."""
-FIRST_RISE, ROUGH_RISE = 0.002, 0.03
-"""The first rise of their potentials, from a linear programme and from fewer atoms, in units of a cell's cost."""
+MEALS, FIRST_RISE = (16, 4), (0.002, 0.03)
+"""Rounds of feeding starved cells, and the first rise of their potentials in units of a cell's cost: from a linear
+programme, and from fewer atoms (where a round is dear)."""
+FEW = 0.2
+"""The fraction of cells that may starve, halved every four rounds."""
 BACKGROUNDS = tuple(0.5 * 8.0**-k for k in range(16))
 """Fractions of uniform density mixed in, one after the other, while cells are starved."""
 
@@ -148,19 +149,20 @@ def _solve(
     def cells(potentials: Array, background: float = 0.0, nodes: int = NEWTON_NODES) -> Cells:
         return laguerre_cells(patches, y, potentials, cost, nodes=nodes, background=background)
 
-    found = None
     for begin in _starts(patches, y, nu, cost, most, start):
         fed = _fed(cells, nu, begin, cost)
         if fed is not None:
-            found = ascend(cells, fed, nu, tolerance, most)
+            found = _ascended(cells, fed, nu, tolerance, most)
             if found.converged:
-                break
-    else:
-        found = _continued(cells, nu, tolerance, most)
-    if not found.converged:
-        return found
-    last = ascend(partial(cells, nodes=FINAL_NODES), found.potentials, nu, tolerance, most)
-    return Ascent(last.potentials, last.cells, found.iterations + last.iterations, last.converged)
+                return found
+    return _continued(cells, nu, tolerance, most)
+
+
+def _ascended(cells: Callable[..., Cells], potentials: Array, nu: Array, tolerance: float, most: int) -> Ascent:
+    """Newton with few nodes, and with more for its last steps, or where few stall because tiles change."""
+    first = ascend(cells, potentials, nu, tolerance, most)
+    last = ascend(partial(cells, nodes=FINAL_NODES), first.potentials, nu, tolerance, most - first.iterations)
+    return Ascent(last.potentials, last.cells, first.iterations + last.iterations, last.converged)
 
 
 def _starts(patches: Patches, y: Array, nu: Array, cost: Cost, most: int, given: Array | None) -> Iterator[Array]:
@@ -191,7 +193,7 @@ def _continued(cells: Callable[..., Cells], nu: Array, tolerance: float, most: i
         potentials, done = mixed.potentials, done + mixed.iterations
         if not mixed.converged or np.all(cells(potentials).mass >= EMPTY * nu):
             break
-    found = ascend(cells, potentials, nu, tolerance, most)
+    found = _ascended(cells, potentials, nu, tolerance, most)
     return Ascent(found.potentials, found.cells, done + found.iterations, found.converged)
 
 
@@ -226,10 +228,10 @@ def _fed(cells: Callable[..., Cells], nu: Array, potentials: Array, cost: Cost) 
     The rise of a cell doubles from round to round for as long as it starves.
     """
     width = np.sqrt(4.0 * np.pi / len(nu))
-    first = FIRST_RISE if len(nu) <= PROGRAMME_ATOMS else ROUGH_RISE
-    gently = first * width * float(cost.slope_at(width))
+    many = len(nu) > PROGRAMME_ATOMS
+    gently = FIRST_RISE[many] * width * float(cost.slope_at(width))
     rise = np.full(len(nu), gently)
-    for meal in range(MEALS):
+    for meal in range(MEALS[many]):
         now = cells(potentials)
         starved = now.mass < EMPTY * nu
         if not starved.any():

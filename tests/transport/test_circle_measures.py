@@ -80,6 +80,12 @@ def test_bad_input_is_refused_with_one_sentence() -> None:
         (lambda: CircleMeasure.from_cdf(line, lambda u: 6.0 * u), "quantile function is off"),
         (lambda: CircleMeasure.from_cdf(line, lambda u: -u), "not finite and non-decreasing"),
         (lambda: CircleMeasure.from_cdf(line, breaks=[np.nan]), "breaks"),
+        (lambda: CircleMeasure.from_cdf(line, breaks="a"), "breaks"),  # type: ignore[arg-type]
+        (lambda: CircleMeasure.from_cdf(3), "the cdf is 3"),  # type: ignore[arg-type]
+        (lambda: CircleMeasure.from_cdf(line, 3), "quantile function of the cdf is 3"),  # type: ignore[arg-type]
+        (lambda: CircleMeasure.from_atoms([1j]), "no array of real numbers"),
+        (lambda: wasserstein_circle([1.0], UNIFORM), "expected a CircleMeasure"),  # type: ignore[arg-type]
+        (lambda: wasserstein_circle(UNIFORM, UNIFORM, 2), "expected a Cost"),  # type: ignore[arg-type]
         (lambda: Cost(0.5), "p = 0.5"),
     ):
         with pytest.raises(InputError, match=sentence):

@@ -209,6 +209,7 @@ def test_no_convergence_is_said_and_bounds_hold() -> None:
         ((flat, lambda z: np.full_like(z, np.nan)), "density is not finite at"),
         ((lambda z: -flat(z), flat), "total mass"),
         ((flat, flat, Cost(3.0)), "expected 1 or 2"),
+        ((flat, flat, "geodesic"), "expected a Cost"),
     ],
 )
 def test_bad_measures(arguments: tuple, sentence: str) -> None:

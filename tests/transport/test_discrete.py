@@ -98,9 +98,21 @@ def test_a_solver_cut_short_returns_bounds_and_says_so(monkeypatch: pytest.Monke
     exact = wasserstein_discrete(x, y, a, b)
     monkeypatch.setattr(discrete, "EMD_ITERATIONS", 20)
     distance = wasserstein_discrete(x, y, a, b)
-    assert "not solved" in distance.status
+    assert "not solved" in distance.status and "of it apart" in distance.status
     assert distance.lower <= exact.value <= distance.upper
     bounded("column sums", float(np.abs(distance.plan.sum(axis=0) - b).max()), 1e-15)
+
+
+@pytest.mark.parametrize("shrunk", [1.0, 1e-2])
+def test_tiny_costs_are_not_lost_in_absolute_tolerances(shrunk: float) -> None:
+    """Costs of 1e-22 and less; on the line p ≥ 1 is monotone: 0.3 move 0 → 0.005, 0.3 0.01 → 0.005, 0.4 0.01 → 0.02."""
+    start, end = shrunk * np.array([0.0, 0.01]), shrunk * np.array([0.005, 0.02])
+    x, y = (np.stack([np.cos(t), np.sin(t)], axis=1) for t in (start, end))
+    distance = wasserstein_discrete(x, y, [0.3, 0.7], [0.6, 0.4], Cost(12.0))
+    truth = shrunk * (0.6 * 0.005**12 + 0.4 * 0.01**12) ** (1.0 / 12.0)
+    number("close atoms, p = 12", distance.value / shrunk, truth / shrunk, rtol=1e-13)
+    bounded("its relative gap", distance.gap / truth, 1e-12)
+    assert "apart" not in distance.status
 
 
 def test_automatic_choice_and_repr() -> None:
@@ -115,6 +127,8 @@ def test_bad_input_is_refused_with_one_sentence() -> None:
         (lambda: wasserstein_discrete(x, y, b=[0.5, 0.6, 0.1, 0.1]), "b sum to 1.3"),
         (lambda: wasserstein_discrete(x, y, b=[np.nan, 0.6, 0.1, 0.1]), "b\\[0\\] is not finite"),
         (lambda: wasserstein_discrete(x, y, a=np.zeros(5)), "sum to 0"),
+        (lambda: wasserstein_discrete(x, y, cost="geodesic"), "expected a Cost"),  # type: ignore[arg-type]
+        (lambda: wasserstein_discrete(x + 1j, y), "no array of real numbers"),
         (lambda: wasserstein_discrete(1.1 * x, y), "x\\[0\\] has length 1.1"),
         (lambda: wasserstein_discrete(x, y[:, :2]), "expected \\(n, 3\\)"),
         (lambda: wasserstein_discrete(x, np.full((2, 3), np.nan)), "y\\[0\\] is not finite"),

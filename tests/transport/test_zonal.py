@@ -243,6 +243,12 @@ def test_bad_input_is_refused_with_one_sentence() -> None:
         (lambda: ZonalMeasure.from_atoms([np.nan]), "in \\[0, π\\]"),
         (lambda: ZonalMeasure.from_atoms([0.0, 1.0], [2.0, -1.0]), "negative"),
         (lambda: ZonalMeasure.from_atoms([0.0, 1.0], [0.2, 0.2]), "sum to 0.4"),
+        (lambda: ZonalMeasure.from_atoms([1j]), "no array of real numbers"),
+        (lambda: ZonalMeasure.from_legendre(["a"], 3), "no array of real numbers"),
+        (lambda: ZonalMeasure.from_density(3, 3), "the profile is 3"),  # type: ignore[arg-type]
+        (lambda: ZonalMeasure.from_cdf(3), "the cdf is 3"),  # type: ignore[arg-type]
+        (lambda: wasserstein_zonal([1.0], uniform(4)), "expected a ZonalMeasure"),  # type: ignore[arg-type]
+        (lambda: wasserstein_zonal(uniform(3), uniform(3), "geodesic"), "expected a Cost"),  # type: ignore[arg-type]
         (lambda: wasserstein_zonal(uniform(3), uniform(4)), "same sphere"),
     ):
         with pytest.raises(InputError, match=sentence):
