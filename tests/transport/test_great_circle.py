@@ -179,8 +179,7 @@ def test_rotated_target_against_linear_programming(cost: Cost) -> None:
     """POT's exact solver on refined discretisations converges to the same number."""
     import ot
 
-    exact_target = project_to_plane(lumpy, PLANE).coefficients
-    target = rotated(exact_target, 0.4)
+    target = rotated(project_to_plane(lumpy, PLANE).coefficients, 0.4)
     result = wasserstein_great_circle(lumpy, PLANE, target, cost, 48)
     errors = []
     for n in (12, 24, 48):
