@@ -109,6 +109,11 @@ class Concentration:
     def distances(self, u: Modal, limit: AntipodalLimit) -> dict[str, Distance]:
         """The distances from the density with coefficients u to a limit with their bounds, by name of the series."""
         zonal = self._zonal(u, self._about_e)
+        if not np.isfinite(zonal).all():  # a state that blew up: the guard says so, not the distances
+            return {
+                series_name(cost): Distance(value=np.nan, lower=np.nan, upper=np.nan, cost=cost, status="not finite")
+                for cost in COSTS
+            }
         found = self._transport.distances(zonal, min(max(limit.masses[0], 0.0), 1.0))
         return {series_name(cost): distance for cost, distance in found.items()}
 

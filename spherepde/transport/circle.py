@@ -140,7 +140,7 @@ def wasserstein_circle(mu: CircleMeasure, nu: CircleMeasure, cost: Cost | None =
     about 1e-14. Chordal cost: convex in the arc up to a right angle only (p = 2), so the monotone plan is certified by
     its dual potentials, compared on up to 1500 points; ``lower`` is what is left of them made feasible.
     When that fails the status says so, and a linear programme takes over: exact between atoms, and otherwise on some
-    256 pieces of each measure, with estimated bounds about 1e-3 apart. ``cost`` is geodesic p = 2 by default.
+    256 pieces of each measure, with estimated bounds a few 1e-3 apart. ``cost`` is geodesic p = 2 by default.
     Raises InputError for what is no CircleMeasure or no Cost.
     """
     cost = checked_cost(cost)

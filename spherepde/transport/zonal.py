@@ -129,7 +129,7 @@ def wasserstein_zonal(mu: ZonalMeasure, nu: ZonalMeasure, cost: Cost | None = No
     Geodesic cost: the monotone rearrangement is optimal for every p ≥ 1, and the bounds are the quadrature error.
     Chordal cost: h is convex up to a right angle only (p = 2) or nowhere (p = 1), so the monotone plan need not be
     optimal; it is certified by dual potentials, compared on up to 1500 points. When that fails the status says so, and
-    a linear programme takes over, exact between rings and with estimated bounds about 1e-3 apart otherwise. ``cost`` is
+    a linear programme takes over, exact between rings and with estimated bounds a few 1e-3 apart otherwise. ``cost`` is
     geodesic p = 2 by default.
     Raises InputError for measures on spheres of different dimension, and for what is no ZonalMeasure or no Cost.
     """
