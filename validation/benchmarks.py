@@ -9,13 +9,9 @@ Absolute milliseconds are shown for orientation; quote the ratios, since machine
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
-from rich.console import Console
-from threadpoolctl import threadpool_limits
 from timing import Timed, paired_milliseconds
-from transport_benchmarks import compile_seconds, ratio_table, run_rows, semidiscrete_rows, semidiscrete_table
+from transport_benchmarks import report
 
 from spherepde import Circle, ContinuityEquation, Hardmax, Head, Softmax, Sphere, Unnormalised, fisher_bingham
 from spherepde.config import script_parameters
@@ -104,16 +100,7 @@ def main() -> None:
     """Measure, print the tables, write the JSON."""
     with one_sentence():
         p = script_parameters(PARAMETERS, __doc__)
-        console = Console(width=150)
-        console.print(f"compiling the semi-discrete solver once: {compile_seconds():.1f} CPU s")
-        with threadpool_limits(1):
-            results = rows(p) + run_rows()
-            console.print(ratio_table(results))
-            solves = semidiscrete_rows(p.full)
-            console.print(semidiscrete_table(solves))
-        if p.json:
-            with open(p.json, "w", encoding="utf-8") as file:
-                json.dump(results + solves, file, indent=1, ensure_ascii=False)
+        report(full=p.full, json_file=p.json, before=lambda: rows(p))
 
 
 if __name__ == "__main__":

@@ -276,20 +276,25 @@ def ratio_table(rows: list[Row]) -> Table:
     return table
 
 
+def report(*, full: bool, json_file: str, before: Callable[[], list[Row]] = list) -> None:
+    """Measure with one thread, print the tables, write the JSON; ``before`` gives ratios to put first."""
+    console = Console(width=150)
+    console.print(f"compiling the semi-discrete solver once: {compile_seconds():.1f} CPU s")
+    with threadpool_limits(1):
+        ratios = before() + run_rows()
+        console.print(ratio_table(ratios))
+        solves = semidiscrete_rows(full)
+        console.print(semidiscrete_table(solves))
+    if json_file:
+        with open(json_file, "w", encoding="utf-8") as file:
+            json.dump(ratios + solves, file, indent=1, ensure_ascii=False)
+
+
 def main() -> None:
     """Measure, print the tables, write the JSON."""
     with one_sentence():
         p = script_parameters(PARAMETERS, __doc__)
-        console = Console(width=150)
-        console.print(f"compiling the semi-discrete solver once: {compile_seconds():.1f} CPU s")
-        with threadpool_limits(1):
-            runs = run_rows()
-            console.print(ratio_table(runs))
-            solves = semidiscrete_rows(p.full)
-            console.print(semidiscrete_table(solves))
-        if p.json:
-            with open(p.json, "w", encoding="utf-8") as file:
-                json.dump(runs + solves, file, indent=1, ensure_ascii=False)
+        report(full=p.full, json_file=p.json)
 
 
 if __name__ == "__main__":

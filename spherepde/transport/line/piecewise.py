@@ -31,23 +31,26 @@ _TO_SERIES = (_ORDERS[:, None] + 0.5) * eval_legendre(_ORDERS[:, None], _NODES) 
 
 
 @njit(cache=True, error_model="numpy")
+def _series_at(series: Array, k: int, t: float, target: float) -> tuple[float, float]:
+    """The Legendre series k at t less ``target``, and its derivative."""
+    before, here = 1.0, t
+    slope_before, slope_here = 0.0, 1.0
+    total = series[k, 0] - target
+    rate = 0.0
+    for n in range(1, series.shape[1]):
+        total += series[k, n] * here
+        rate += series[k, n] * slope_here
+        after = ((2 * n + 1) * t * here - n * before) / (n + 1)
+        slope_after = slope_before + (2 * n + 1) * here
+        before, here = here, after
+        slope_before, slope_here = slope_here, slope_after
+    return total, rate
+
+
+@njit(cache=True, error_model="numpy")
 def _evaluate(series: Array, panel: Index, local: Array, value: Array, slope: Array) -> None:
-    terms = series.shape[1]
     for i in range(local.size):
-        k, t = panel[i], local[i]
-        before, here = 1.0, t
-        slope_before, slope_here = 0.0, 1.0
-        total = series[k, 0]
-        rate = 0.0
-        for n in range(1, terms):
-            total += series[k, n] * here
-            rate += series[k, n] * slope_here
-            after = ((2 * n + 1) * t * here - n * before) / (n + 1)
-            slope_after = slope_before + (2 * n + 1) * here
-            before, here = here, after
-            slope_before, slope_here = slope_here, slope_after
-        value[i] = total
-        slope[i] = rate
+        value[i], slope[i] = _series_at(series, panel[i], local[i], 0.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -56,17 +59,7 @@ def _solve_panel(series: Array, k: int, target: float) -> float:
     low, high = -1.0, 1.0
     t = 0.0
     for _ in range(200):
-        before, here = 1.0, t
-        slope_before, slope_here = 0.0, 1.0
-        total = series[k, 0] - target
-        rate = 0.0
-        for n in range(1, series.shape[1]):
-            total += series[k, n] * here
-            rate += series[k, n] * slope_here
-            after = ((2 * n + 1) * t * here - n * before) / (n + 1)
-            slope_after = slope_before + (2 * n + 1) * here
-            before, here = here, after
-            slope_before, slope_here = slope_here, slope_after
+        total, rate = _series_at(series, k, t, target)
         if total > 0.0:
             high = t
         elif total < 0.0:
