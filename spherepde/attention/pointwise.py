@@ -1,12 +1,13 @@
 r"""The fused pointwise part of attention: moments of the kernel at the nodes → tangential velocity.
 
 At a node x with tangent frame (e_1, …) the first moment is given by its components
-``first[0]`` = ⟨N, x⟩ and ``first[1:]`` = ⟨N, e_i⟩. One pass over the grid forms the mean token
-:math:`m=N/\max(Z,\,\varepsilon\max Z,\,|N|)`, which floors the partition function and keeps |m| ≤ 1 at once, applies
-the value matrix and projects on the tangent plane.
+``first[0]`` = ⟨N, x⟩ and ``first[1:]`` = ⟨N, e_i⟩, or by its Cartesian ones if ``ambient``. One pass over the grid forms
+the mean token :math:`m=N/\max(Z,\,\varepsilon\max Z,\,|N|)`, which floors the partition function and keeps |m| ≤ 1
+at once, applies the value matrix and projects on the tangent plane.
 
-What a kernel does (divide by Z, multiply by the density, add to what is there) is fixed when it is compiled: the inner
-loop is free of branches and vectorises, three times faster than with the same choices made at run time.
+What a kernel does (divide by Z, multiply by the density, add to what is there, in which frame) is fixed when it is
+compiled: the inner loop is free of branches and vectorises, three times faster than with the same choices made at run
+time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PARTITION_FLOOR = 1e-12
 
 
 @cache
-def sphere_kernel(normalise: bool, weighted: bool, add: bool) -> Callable[..., None]:
+def sphere_kernel(normalise: bool, weighted: bool, add: bool, ambient: bool = False) -> Callable[..., None]:
     """Kernel for S²: velocity, or flux if ``weighted`` by the density, written or added to ``out``.
 
     Nodal arrays come with theta fastest: partition and density (n_phi, n_theta), first (3, …), out (2, …).
@@ -53,10 +54,12 @@ def sphere_kernel(normalise: bool, weighted: bool, add: bool) -> Callable[..., N
                     scale = 1.0 / (length if length > size else size)
                 if weighted:
                     scale *= weight[j]
-                horizontal = radial * st + along * ct
-                x = horizontal * cp - across * sp
-                y = horizontal * sp + across * cp
-                z = radial * ct - along * st
+                x, y, z = radial, along, across
+                if not ambient:
+                    horizontal = radial * st + along * ct
+                    x = horizontal * cp - across * sp
+                    y = horizontal * sp + across * cp
+                    z = radial * ct - along * st
                 vx = a * x + b * y + c * z
                 vy = d * x + e * y + f * z
                 vz = g * x + h * y + k * z
@@ -69,7 +72,7 @@ def sphere_kernel(normalise: bool, weighted: bool, add: bool) -> Callable[..., N
 
 
 @cache
-def circle_kernel(normalise: bool, weighted: bool, add: bool) -> Callable[..., None]:
+def circle_kernel(normalise: bool, weighted: bool, add: bool, ambient: bool = False) -> Callable[..., None]:
     """Kernel for S¹: velocity, or flux if ``weighted`` by the density, written or added to ``out`` (1, n)."""
 
     @njit(cache=True, error_model="numpy")
@@ -87,8 +90,10 @@ def circle_kernel(normalise: bool, weighted: bool, add: bool) -> Callable[..., N
                 scale = 1.0 / (length if length > size else size)
             if weighted:
                 scale *= density[i]
-            x = radial * ct - along * st
-            y = radial * st + along * ct
+            x, y = radial, along
+            if not ambient:
+                x = radial * ct - along * st
+                y = radial * st + along * ct
             v = scale * (ct * (c * x + d * y) - st * (a * x + b * y))
             out[0, i] = out[0, i] + v if add else v
 
