@@ -9,7 +9,7 @@ import pytest
 
 from spherepde.heads import Head
 from spherepde.kernel_sums import kernel_sums
-from spherepde.kernel_sums.ellipsoid import EllipsoidSums, smooth_degree
+from spherepde.kernel_sums.ellipsoid import EllipsoidSums, principal_frame, smooth_degrees
 from spherepde.kernel_sums.radial import RadialFactors
 from spherepde.kernel_sums.ring import CircleSums, PlaneSums
 from spherepde.kernel_sums.sphere import IsotropicSums, ScatteredSums
@@ -20,6 +20,10 @@ from physics_helpers import bounded
 
 BETAS = (1.0, 10.0, 100.0, 1000.0)
 RATIOS = (1.0, 0.5, 0.1, 0.0)
+
+
+def degrees_of(head):
+    return smooth_degrees(head.beta, head.B @ principal_frame(head.B).T, 1.2e6)
 
 
 def turn(rng, dim):
@@ -96,12 +100,16 @@ def test_any_score_matches_plain_sums(dim, ratio, beta):
     bounded(f"{kind.__name__} on S{dim - 1}, ratio {ratio:g}, beta {beta:g}: error of Z and m", error, 2e-12)
 
 
-@pytest.mark.parametrize("beta", BETAS)
-@pytest.mark.parametrize("ratio", [0.5, 0.1])
-def test_the_ellipsoid_grid_matches_plain_sums(ratio, beta):
-    head, targets = Head(np.eye(3), score(ratio, 3, seed=int(beta)), beta=beta), unit_vectors(120, 3)
-    sums = EllipsoidSums(head, targets, smooth_degree(head, 1600), 1)
-    bounded(f"EllipsoidSums, ratio {ratio:g}, beta {beta:g}: error of Z and m", worst(sums, head, targets), 3e-11)
+@pytest.mark.parametrize(
+    ("ratio", "middle", "beta"),
+    [(*sizes, beta) for sizes in [(0.5, 0.6), (0.1, 0.6), (0.1, 0.12)] for beta in BETAS]
+    + [(0.03, 0.9, 100.0), (0.03, 0.04, 100.0)],
+)
+def test_the_ellipsoid_grid_matches_plain_sums(ratio, middle, beta):
+    """Flat ellipsoids and long ones."""
+    head, targets = Head(np.eye(3), score(ratio, 3, int(beta), middle), beta=beta), unit_vectors(120, 3)
+    error = worst(EllipsoidSums(head, targets, degrees_of(head), 1), head, targets)
+    bounded(f"EllipsoidSums, ratios {middle:g}, {ratio:g}, beta {beta:g}: error of Z and m", error, 1e-10)
 
 
 @pytest.mark.parametrize("dim", [2, 3])
@@ -141,14 +149,16 @@ def test_many_targets_take_the_grid_and_few_do_not():
     assert worst(many, head, targets, sample=slice(0, 20_000, 200)) < 1e-11
     assert isinstance(kernel_sums(head, targets[:500]), ScatteredSums)
     thin = Head(np.eye(3), score(1e-3, 3, 2), beta=100.0)
-    assert smooth_degree(thin, 400) is None
+    assert smooth_degrees(thin.beta, thin.B @ principal_frame(thin.B).T, 80_000) is None
 
 
 def test_a_grid_too_coarse_is_seen():
-    """The degree is needed: at two thirds of it the error is at least ten times the bound."""
-    head, targets = Head(np.eye(3), score(0.1, 3, 100), beta=10.0), unit_vectors(100, 3)
-    degree = smooth_degree(head, 1600)
-    assert worst(EllipsoidSums(head, targets, 2 * degree // 3, 1), head, targets) > 3e-10
+    """Both are needed: at two thirds of the degree, or half of the order, the error is ten times the bound or more."""
+    head, targets = Head(np.eye(3), score(0.1, 3, 1), beta=1.0), unit_vectors(100, 3)
+    degree, order = degrees_of(head)
+    assert worst(EllipsoidSums(head, targets, (2 * degree // 3, order), 1), head, targets) > 3e-10
+    assert order < degree // 2
+    assert worst(EllipsoidSums(head, targets, (degree, order // 2), 1), head, targets) > 3e-10
 
 
 @pytest.mark.parametrize("dim", [2, 3])

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..heads import Head
 from .base import KernelSums, Real
-from .ellipsoid import EllipsoidSums, smooth_degree
+from .ellipsoid import EllipsoidSums, principal_frame, smooth_degrees
 from .ring import CircleSums, PlaneSums
 from .sphere import IsotropicSums, ScatteredSums
 
@@ -20,22 +20,27 @@ __all__ = ["KernelSums", "kernel_sums"]
 
 NEGLIGIBLE = 1e-13
 """A singular value σ of B with βσ below this changes no digit of e^{β⟨x,By⟩}."""
-SMALLEST_KAPPA = 1e-3
-"""The ellipsoid's grid divides by β|Bᵀx| and keeps eleven digits down to this value."""
+LARGEST_AMPLIFICATION = 105.0
+"""Largest σ₁/σ₃·max(1, 1/βσ₃), by which the ellipsoid's grid multiplies its errors: measured, they reach 7e-11 there."""
+NODES_FOR_A_TARGET = 4.0
+"""Larger grids cost more than evaluating every factor at the targets."""
 
 
 def kernel_sums(head: Head, targets: Real, *, threads: int = 1) -> KernelSums:
     """Plan the sums of one head at targets (n, d) on S¹ or S², by the method that suits its B.
 
-    Errors are relative to the largest scaled Z: 1e-11 through the ellipsoid's grid, 1e-13 otherwise. The grid is taken
+    Errors are relative to the largest scaled Z: 1e-10 through the ellipsoid's grid, 1e-13 otherwise. The grid is taken
     where it resolves B with at most four nodes for each target.
     """
     if head.dim == 2:
         return CircleSums(head, targets)
     if head.scaled_orthogonal() is not None:
         return IsotropicSums(head, targets, threads)
-    smallest = head.beta * float(np.linalg.svd(head.B, compute_uv=False)[-1])
-    if smallest < NEGLIGIBLE:
+    sizes = head.beta * np.linalg.svd(head.B, compute_uv=False)
+    if sizes[-1] < NEGLIGIBLE:
         return PlaneSums(head, targets, threads)
-    degree = smooth_degree(head, int(np.sqrt(2.0 * len(targets)))) if smallest > SMALLEST_KAPPA else None
-    return ScatteredSums(head, targets, threads) if degree is None else EllipsoidSums(head, targets, degree, threads)
+    degrees = None
+    if sizes[0] / sizes[-1] * max(1.0, 1.0 / sizes[-1]) < LARGEST_AMPLIFICATION:
+        score = head.B @ principal_frame(head.B).T
+        degrees = smooth_degrees(head.beta, score, NODES_FOR_A_TARGET * len(targets))
+    return ScatteredSums(head, targets, threads) if degrees is None else EllipsoidSums(head, targets, degrees, threads)

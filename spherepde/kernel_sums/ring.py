@@ -8,13 +8,17 @@ They are put on a grid twice as fine as needed, each mode divided by the transfo
 
 from __future__ import annotations
 
+from typing import Any
+
 import ducc0
 import numpy as np
+import pyfftw
 from numba import njit
-from scipy.fft import irfft, next_fast_len
+from scipy.fft import next_fast_len
 
 from ..heads import Head
 from ..spaces import Sphere
+from ..spaces.ducc import condon_shortley
 from .base import Modal, Real, directions, kappa_range
 from .radial import RadialFactors, radial_factors
 
@@ -57,10 +61,14 @@ def _bump(z: Real) -> Real:
 
 
 class RingInterpolation:
-    """Fields given by Fourier modes, at fixed angles (n,), combined with the radial weights of each target."""
+    """Fields given by Fourier modes, at fixed angles (n,), combined with the radial weights of each target.
+
+    ``modes`` (L_K+1, fields·K) is where the modes of the real fields go, positive frequencies, before each
+    :meth:`evaluate`; ``correction`` (L_K+1,) is the factor that each must carry.
+    """
 
     def __init__(self, factors: RadialFactors, kappa: Real, angle: Real, fields: int) -> None:
-        degree = factors.source_degree
+        degree, columns = factors.source_degree, fields * factors.rank
         size = next_fast_len(2 * (2 * degree + 1) + NEIGHBOURS, real=True)
         self._weights = np.ascontiguousarray(factors.weights(kappa).transpose(2, 1, 0))
         position = (angle % (2.0 * np.pi)) * (size / (2.0 * np.pi)) - 0.5 * NEIGHBOURS
@@ -69,16 +77,19 @@ class RingInterpolation:
         self._bump = _bump(((first - position)[:, None] + np.arange(NEIGHBOURS)) * (2.0 / NEIGHBOURS) - 1.0)
         nodes, gauss = np.polynomial.legendre.leggauss(64)
         mode = np.arange(degree + 1) * (np.pi * NEIGHBOURS / size)
-        self._correction = 1.0 / (np.cos(np.outer(mode, nodes)) @ (_bump(nodes) * gauss * (0.5 * NEIGHBOURS)))
-        self._grid = np.empty((size + NEIGHBOURS, fields * factors.rank))
-        self._size = size
+        self.correction: Real = 1.0 / (np.cos(np.outer(mode, nodes)) @ (_bump(nodes) * gauss * (0.5 * NEIGHBOURS)))
+        self._grid = pyfftw.zeros_aligned((size + NEIGHBOURS, columns), dtype="float64")
+        self._spectrum = pyfftw.zeros_aligned((size // 2 + 1, columns), dtype="complex128")
+        plan: dict[str, Any] = {"axes": (0,), "threads": 1, "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
+        self._transform = pyfftw.FFTW(self._spectrum, self._grid[:size], direction="FFTW_BACKWARD", **plan)
+        self.modes: Modal = self._spectrum[: degree + 1]
 
-    def evaluate(self, modes: Modal, partition: Real, radial: Real, tangent: Real) -> None:
-        """Fill Z (n,), R (n,) and the tangential sums (fields − 1, n) from modes (fields·K, L_K+1) of real fields."""
-        grid = self._grid
-        grid[: self._size] = irfft(modes * self._correction, self._size, axis=-1, norm="forward").T
-        grid[self._size :] = grid[:NEIGHBOURS]
-        _interpolate(grid, self._start, self._bump, self._weights, partition, radial, tangent)
+    def evaluate(self, partition: Real, radial: Real, tangent: Real) -> None:
+        """Fill Z (n,), R (n,) and the tangential sums (fields − 1, n); the modes are destroyed."""
+        self._spectrum[len(self.modes) :] = 0.0
+        self._transform.execute()
+        self._grid[-NEIGHBOURS:] = self._grid[:NEIGHBOURS]
+        _interpolate(self._grid, self._start, self._bump, self._weights, partition, radial, tangent)
 
 
 class CircleSums:
@@ -87,27 +98,48 @@ class CircleSums:
     def __init__(self, head: Head, targets: Real) -> None:
         length, self._omega = directions(head, targets)
         self.log_scale = head.beta * length
-        self._factors = radial_factors(2, *kappa_range(head.beta, length))
-        self.source_degree = self._factors.source_degree
+        factors = radial_factors(2, *kappa_range(head.beta, length))
+        self.source_degree = factors.source_degree
         angle = np.arctan2(self._omega[:, 1], self._omega[:, 0])
-        self._ring = RingInterpolation(self._factors, self.log_scale, angle, fields=2)
+        self._ring = RingInterpolation(factors, self.log_scale, angle, fields=2)
+        basis = factors.degree_basis.T * (self._ring.correction / (2.0 * np.pi))[:, None]
+        self._basis = np.hstack([basis, 1j * np.arange(self.source_degree + 1)[:, None] * basis])
         self._radial, self._tangent = np.empty(len(targets)), np.empty((1, len(targets)))
 
     def evaluate(self, c: Modal, partition: Real, first: Real) -> None:
         """Fill Z and the Cartesian components of N, both scaled."""
-        value = self._factors.degree_basis * (c / (2.0 * np.pi))
-        slope = 1j * np.arange(self.source_degree + 1) * value
-        self._ring.evaluate(np.concatenate([value, slope]), partition, self._radial, self._tangent)
-        x, y = self._omega.T
-        first[0] = self._radial * x - self._tangent[0] * y
-        first[1] = self._radial * y + self._tangent[0] * x
+        np.multiply(self._basis, c[:, None], out=self._ring.modes)
+        self._ring.evaluate(partition, self._radial, self._tangent)
+        omega = self._omega.T
+        np.multiply(self._radial, omega, out=first)
+        first[0] -= self._tangent[0] * omega[1]
+        first[1] += self._tangent[0] * omega[0]
+
+
+@njit(cache=True, error_model="numpy")
+def _equator_modes(c, value, slope, basis, correction, modes):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Modes on the equator of every G_k, of its derivatives in longitude and towards the pole; modes (L+1, 3·K)."""
+    size, rank = basis.shape
+    modes[:] = 0.0
+    at = 0
+    for m in range(size):
+        for l in range(m, size):
+            here, upward = c[at] * value[at], -c[at] * slope[at]
+            for k in range(rank):
+                modes[m, k] += basis[l, k] * here
+                modes[m, 2 * rank + k] += basis[l, k] * upward
+            at += 1
+        for k in range(rank):
+            modes[m, k] *= correction[m]
+            modes[m, rank + k] = 1j * m * modes[m, k]
+            modes[m, 2 * rank + k] *= correction[m]
 
 
 class PlaneSums:
     r"""Kernel sums on S² for a B of rank ≤ 2: all :math:`B^\top x` lie in a plane through the origin.
 
     In coordinates in which that plane is the equator the fields are Fourier series on it, and N has a component
-    across, the derivative in colatitude.
+    across, the derivative towards the pole.
     """
 
     def __init__(self, head: Head, targets: Real, threads: int) -> None:
@@ -115,28 +147,41 @@ class PlaneSums:
         self._frame = frame * np.linalg.det(frame)  # rows: two axes of the plane and its normal, right-handed
         length, omega = directions(head, targets)
         self.log_scale = head.beta * length
-        self._factors = radial_factors(3, 0.0, kappa_range(head.beta, length)[1])
-        self.source_degree = self._factors.source_degree
+        factors = radial_factors(3, 0.0, kappa_range(head.beta, length)[1])
+        self.source_degree = factors.source_degree
+        self._basis = np.ascontiguousarray(factors.degree_basis.T)
         self._space = Sphere(self.source_degree, threads=threads)
-        self._phase = np.where(self._space.order % 2 == 0, 1.0, -1.0)
+        self._value, self._slope = _on_the_equator(self._space)
+        self._turned = np.empty(self._space.n_modal, complex)
         angle = np.arctan2(omega @ self._frame[1], omega @ self._frame[0])
-        self._ring = RingInterpolation(self._factors, self.log_scale, angle, fields=3)
-        cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-        first, second, self._normal = self._frame
-        self._axes = cosine * first + sine * second, cosine * second - sine * first
+        self._ring = RingInterpolation(factors, self.log_scale, angle, fields=3)
+        first, second, normal = self._frame[:, :, None]
+        self._axes = np.cos(angle) * first + np.sin(angle) * second, np.cos(angle) * second - np.sin(angle) * first
+        self._normal = normal
         self._radial, self._tangent = np.empty(len(targets)), np.empty((2, len(targets)))
+        self._term = np.empty((3, len(targets)))
 
     def evaluate(self, c: Modal, partition: Real, first: Real) -> None:
         """Fill Z and the Cartesian components of N, both scaled."""
-        turned = self._space.rotate(c, self._frame) * self._phase
-        degree, plan = self._space.degree, {"lmax": self.source_degree, "theta": np.array([0.5 * np.pi])}
-        values, slopes = [], []
-        for basis in self._factors.degree_basis:
-            alm = (basis[degree] * turned)[None]
-            values.append(ducc0.sht.alm2leg(alm=alm, spin=0, **plan)[0, 0])
-            slopes.append(ducc0.sht.alm2leg_deriv1(alm=alm, **plan)[:, 0])
-        down, along = np.swapaxes(np.array(slopes), 0, 1)
-        self._ring.evaluate(np.concatenate([values, along, -down]), partition, self._radial, self._tangent)
-        omega, tangent = self._axes
-        first[:] = (self._radial[:, None] * omega + self._tangent[0][:, None] * tangent).T
-        first += self._normal[:, None] * self._tangent[1]
+        self._space.rotate(c, self._frame, self._turned)
+        _equator_modes(self._turned, self._value, self._slope, self._basis, self._ring.correction, self._ring.modes)
+        self._ring.evaluate(partition, self._radial, self._tangent)
+        omega, along = self._axes
+        np.multiply(self._radial, omega, out=first)
+        for size, axis in zip(self._tangent, (along, self._normal), strict=True):
+            first += np.multiply(size, axis, out=self._term)
+
+
+def _on_the_equator(space: Sphere) -> tuple[Real, Real]:
+    """The harmonics and their derivatives in colatitude at the node (1, 0, 0) of the equator, where they are real."""
+    point: dict[str, Any] = {
+        "theta": np.array([0.5 * np.pi]),
+        "nphi": np.array([1], dtype=np.uint64),
+        "phi0": np.array([0.0]),
+        "ringstart": np.array([0], dtype=np.uint64),
+        "lmax": space.lmax,
+    }
+    phase = condon_shortley(space.lmax)
+    value = ducc0.sht.adjoint_synthesis(map=np.ones((1, 1)), spin=0, **point)[0]
+    slope = ducc0.sht.adjoint_synthesis(map=np.array([[1.0], [0.0]]), spin=1, mode="DERIV1", **point)[0]
+    return np.ascontiguousarray((value * phase).real), np.ascontiguousarray((slope * phase).real)

@@ -10,6 +10,7 @@ from numba import njit
 
 from ..heads import Head
 from ..kernels import funk_hecke, kernel_bandwidth
+from ..spaces.ducc import condon_shortley
 from .base import Modal, Real, colatitude_longitude, directions, kappa_range
 from .radial import radial_factors
 
@@ -34,10 +35,9 @@ class ScatteredSynthesis:
 
     def __init__(self, degree: int, omega: Real, threads: int) -> None:
         self.location = colatitude_longitude(omega)
-        order = np.repeat(np.arange(degree + 1), np.arange(degree + 1, 0, -1))
         self.degree = np.concatenate([np.arange(m, degree + 1) for m in range(degree + 1)])
-        self._phase = np.where(order % 2 == 0, 1.0, -1.0)
-        self._coefficients = np.empty((1, len(order)), complex)
+        self._phase = condon_shortley(degree)
+        self._coefficients = np.empty((1, len(self.degree)), complex)
         self._plan: dict[str, Any] = {"lmax": degree, "loc": self.location, "epsilon": EPSILON, "nthreads": threads}
 
     def values(self, c: Modal, out: Real) -> None:
@@ -61,15 +61,16 @@ class IsotropicSums:
         self.source_degree = kernel_bandwidth(3, kappa)
         self._synthesis = ScatteredSynthesis(self.source_degree, omega, threads)
         table, degree = funk_hecke(3, kappa, self.source_degree), self._synthesis.degree
-        self._multipliers = table.value[degree], table.radial[degree], table.tangential[degree]
+        self._multipliers = [part[degree] + 0j for part in (table.value, table.radial, table.tangential)]
+        self._part = np.empty(len(degree), complex)
         self._radial, self._gradient = np.empty(len(targets)), np.empty((2, len(targets)))
 
     def evaluate(self, c: Modal, partition: Real, first: Real) -> None:
         """Fill Z and the Cartesian components of N, both scaled."""
         value, radial, tangential = self._multipliers
-        self._synthesis.values(value * c, partition)
-        self._synthesis.values(radial * c, self._radial)
-        self._synthesis.gradient(tangential * c, self._gradient)
+        self._synthesis.values(np.multiply(value, c, out=self._part), partition)
+        self._synthesis.values(np.multiply(radial, c, out=self._part), self._radial)
+        self._synthesis.gradient(np.multiply(tangential, c, out=self._part), self._gradient)
         to_cartesian(self._synthesis.location, self._radial, self._gradient, first)
 
 
@@ -79,10 +80,12 @@ class ScatteredSums:
     def __init__(self, head: Head, targets: Real, threads: int) -> None:
         length, omega = directions(head, targets)
         self.log_scale = head.beta * length
-        self._factors = radial_factors(3, *kappa_range(head.beta, length))
-        self.source_degree = self._factors.source_degree
+        factors = radial_factors(3, *kappa_range(head.beta, length))
+        self.source_degree = factors.source_degree
         self._synthesis = ScatteredSynthesis(self.source_degree, omega, threads)
-        self._weights = self._factors.weights(self.log_scale)
+        self._basis = factors.degree_basis[:, self._synthesis.degree] + 0j
+        self._weights = factors.weights(self.log_scale)
+        self._part = np.empty(self._basis.shape[1], complex)
         n = len(targets)
         self._value, self._slope = np.empty(n), np.empty((2, n))
         self._radial, self._gradient = np.empty(n), np.empty((2, n))
@@ -90,12 +93,19 @@ class ScatteredSums:
     def evaluate(self, c: Modal, partition: Real, first: Real) -> None:
         """Fill Z and the Cartesian components of N, both scaled."""
         partition[:], self._radial[:], self._gradient[:] = 0.0, 0.0, 0.0
-        degree = self._synthesis.degree
-        for basis, (value, radial, tangential) in zip(self._factors.degree_basis, self._weights, strict=True):
-            part = basis[degree] * c
-            self._synthesis.values(part, self._value)
-            self._synthesis.gradient(part, self._slope)
-            partition += value * self._value
-            self._radial += radial * self._value
-            self._gradient += tangential * self._slope
+        for basis, weights in zip(self._basis, self._weights, strict=True):
+            np.multiply(basis, c, out=self._part)
+            self._synthesis.values(self._part, self._value)
+            self._synthesis.gradient(self._part, self._slope)
+            _add(weights, self._value, self._slope, partition, self._radial, self._gradient)
         to_cartesian(self._synthesis.location, self._radial, self._gradient, first)
+
+
+@njit(cache=True, error_model="numpy")
+def _add(weights, value, slope, partition, radial, gradient):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """One factor's share of Z, R and the tangential part."""
+    for i in range(value.size):
+        partition[i] += weights[0, i] * value[i]
+        radial[i] += weights[1, i] * value[i]
+        gradient[0, i] += weights[2, i] * slope[0, i]
+        gradient[1, i] += weights[2, i] * slope[1, i]
