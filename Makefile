@@ -9,7 +9,7 @@ help:
 	@echo "make demo      the low-temperature experiment on the sphere: verdict, HDF5 file and figures in $(OUT)/"
 	@echo "make test      the test suite, both transform backends"
 	@echo "make test-all  the same with the tests that take minutes"
-	@echo "make bench     speed against the yardsticks, measured side by side"
+	@echo "make bench     speed against the yardsticks: table, JSON and figure in $(OUT)/benchmarks"
 	@echo "make lint      ruff, mypy, import-linter"
 
 demo: install
@@ -22,7 +22,7 @@ test-all: install
 	$(RUN) -m pytest
 
 bench: install
-	$(RUN) validation/benchmarks.py
+	$(RUN) validation/benchmarks.py --out "$(OUT)/benchmarks"
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -30,10 +30,12 @@ from .experiment import build_simulation, density_from_run, resume_simulation
 from .heads import DominantEigenspace, Head, concentration_rate
 from .limit import LimitMeasure, limit_measure
 from .result import Result
+from .schedules import Layers, load_layers
 from .script import run_script
 from .simulation import Simulation
 from .spaces import Circle, Sphere
 from .store import RunFile
+from .token_sums import token_attention
 
 __all__ = [
     "Circle",
@@ -43,6 +45,7 @@ __all__ = [
     "Hardmax",
     "Head",
     "InputError",
+    "Layers",
     "LimitMeasure",
     "NumericalError",
     "Result",
@@ -59,11 +62,13 @@ __all__ = [
     "harmonics",
     "limit_measure",
     "load_config",
+    "load_layers",
     "mixture",
     "poisson_kernel",
     "polynomial",
     "resume_simulation",
     "run_script",
+    "token_attention",
     "uniform",
     "von_mises_fisher",
 ]

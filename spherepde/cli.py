@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from h5py import is_hdf5
 
 from .config import load_config
-from .errors import one_sentence
+from .errors import InputError, one_sentence
 from .experiment import build_simulation, resume_simulation
+from .plan import describe_plan
 from .result import Result
 from .store import RunFile
 from .summary import describe
@@ -57,8 +59,16 @@ def resume(
 
 
 @app.command()
-def info(path: RunPath) -> None:
-    """Say on one screen what a run file holds and how far to trust it."""
+def info(
+    path: Annotated[Path, typer.Argument(metavar="RUN.h5|CONFIG.toml", help="a run file or a configuration")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="override, like space.lmax=511")] = None,
+) -> None:
+    """Say on one screen what a run file holds and how far to trust it, or what a configuration would do and take."""
+    if path.is_file() and not is_hdf5(path):
+        print(describe_plan(load_config(path, settings or []), str(path)))
+        return
+    if settings:
+        raise InputError(f"{path} is not a configuration: expected no --set")
     with RunFile(path) as opened:
         print(describe(opened))
         print()

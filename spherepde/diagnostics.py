@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .attention import Budget
 from .concentration import AntipodalLimit, Concentration, bound_quantities, distance_quantities
 from .equation import ContinuityEquation
 from .filters import spectral_tail
@@ -48,6 +49,18 @@ def hemisphere_functional(space: Space, target: DominantEigenspace) -> Modal:
     return indicator[space.degree] * space.point_mass(target.axis)
 
 
+def energy_law(equation: ContinuityEquation) -> str:
+    """What is known beforehand of the energy of an equation: a sentence."""
+    law = equation.field.energy_law
+    if equation.field.attention_heads and not equation.attention.schedule.constant:
+        if not equation.attention.symmetric_scores:
+            return "no energy: heads change with time, and not every B is known to be symmetric"
+        return "heads change with time, and the energy with them; the rate recorded is by transport alone"
+    if not (law.exists and equation.diffusion):
+        return law.sentence
+    return f"{law.sentence}; the rate recorded is by transport alone, diffusion adds its own"
+
+
 class Diagnostics:
     """Everything recorded of a state of one equation.
 
@@ -59,6 +72,11 @@ class Diagnostics:
         self.equation = equation
         self.space = equation.space
         self.limit_space = equation.attention.limit_space
+        self._has_energy = equation.field.has_energy
+        self._energy_log_scale = equation.field.energy_log_scale
+        if not equation.attention.schedule.constant:  # one series, one scale for all layers
+            self._has_energy &= equation.attention.symmetric_scores
+            self._energy_log_scale = max(self._energy_log_scale, equation.attention.strength(0.0, 0.0))
         self.limit: AntipodalLimit | CircleLimit | None = None
         """The measure Π♯ρ₀; None if it is unknown or not wanted."""
 
@@ -141,18 +159,48 @@ class Diagnostics:
         quantities = {"mass": SeriesSpec((), "mass int rho")} | self.observable_quantities
         if self.limit is not None:
             quantities |= self.solved_quantities | bound_quantities()
-        if self.equation.field.has_energy:
-            scale = f"times exp(-{self.equation.field.energy_log_scale:.17g})"
-            quantities["energy"] = SeriesSpec(
-                (), f"interaction energy (1/2beta) int int exp(beta x.By) rho rho, {scale}"
-            )
+        return (
+            quantities
+            | self._attention_quantities
+            | {
+                "max_speed": SeriesSpec((), "largest nodal speed |v|"),
+                "entropy": SeriesSpec((), "int rho log rho over the nodes where rho > 0"),
+                "min_density": SeriesSpec((), "smallest nodal density"),
+                "spectral_tail": SeriesSpec((), "fraction of the L2 norm in the upper third of the degrees"),
+            }
+        )
+
+    @property
+    def _attention_quantities(self) -> dict[str, SeriesSpec]:
+        """Energies where there are any, and how evenly each head attends."""
+        attention, heads = self.equation.attention, (self.equation.field.attention_heads,)
+        scale, quantities = f"times exp(-{self._energy_log_scale:.17g})", {}
+        energy = "(1/2beta) int int exp(beta x.By) rho rho"
+        if self._has_energy and heads[0] == 1:
+            quantities["energy"] = SeriesSpec((), f"interaction energy {energy}, {scale}")
+        elif self._has_energy:
+            quantities["energy"] = SeriesSpec((), f"{attention.combine} of the heads' interaction energies, {scale}")
+            quantities["head_energy"] = SeriesSpec(heads, f"interaction energy {energy} of each head, {scale}", "head")
+        if self._has_energy:
             quantities["dissipation"] = SeriesSpec((), f"rate of change of the energy by transport, {scale}")
-        return quantities | {
-            "max_speed": SeriesSpec((), "largest nodal speed |v|"),
-            "entropy": SeriesSpec((), "int rho log rho over the nodes where rho > 0"),
-            "min_density": SeriesSpec((), "smallest nodal density"),
-            "spectral_tail": SeriesSpec((), "fraction of the L2 norm in the upper third of the degrees"),
-        }
+        if heads[0]:
+            words = "attention entropy -int int a log a rho rho of each head, a = exp(beta x.By)/Z(x)"
+            quantities["attention_entropy"] = SeriesSpec(heads, words, "head")
+        return quantities
+
+    def _attention(self, budget: Budget) -> dict[str, float | Real]:
+        """Values of those quantities; energies at the scale that the file states, whatever the heads are by now."""
+        values: dict[str, float | Real] = {}
+        if self._has_energy:
+            exists = self.equation.field.has_energy
+            factor = np.exp(self.equation.field.energy_log_scale - self._energy_log_scale) if exists else np.nan
+            values = {"energy": factor * budget.energy, "dissipation": factor * budget.dissipation}
+            if len(budget.attention_entropy) > 1:
+                energies = budget.head_energy or (np.nan,) * len(budget.attention_entropy)
+                values["head_energy"] = factor * np.array(energies)
+        if budget.attention_entropy:
+            values["attention_entropy"] = np.array(budget.attention_entropy)
+        return values
 
     def observables(self, u: Modal) -> dict[str, Real]:
         """First and second moments, distances to E and to Π♯ρ₀, from coefficients alone."""
@@ -185,15 +233,27 @@ class Diagnostics:
 
     def measure(self, u: Modal) -> dict[str, Real]:
         """All quantities of :attr:`quantities` but those of :attr:`solved_quantities`."""
-        density = self.space.to_nodal(u)
-        positive = np.maximum(density, np.finfo(float).tiny)
+        density = self.space.to_nodal(u, self._density)
         values: dict[str, float | Real] = {"mass": self.space.moments(u)[0], **self._statistics(u)}
         values |= self._to_limit(u, ("", "_lower", "_upper"))
         budget = self.equation.field.budget(u, density)
         values["max_speed"] = budget.speed
-        if self.equation.field.has_energy:
-            values["energy"], values["dissipation"] = budget.energy, budget.dissipation
-        values["entropy"] = self.space.integrate(positive * np.log(positive))
+        values |= self._attention(budget)
         values["min_density"] = float(density.min())
+        values["entropy"] = self._entropy(density)
         values["spectral_tail"] = spectral_tail(self.space, u)
         return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+
+    @cached_property
+    def _density(self) -> Real:
+        return self.space.empty()
+
+    @cached_property
+    def _logarithm(self) -> Real:
+        return self.space.empty()
+
+    def _entropy(self, density: Real) -> float:
+        """∫ρ log ρ where ρ > 0; the density's array is overwritten."""
+        np.maximum(density, np.finfo(float).tiny, out=density)
+        np.log(density, out=self._logarithm)
+        return self.space.integrate(np.multiply(density, self._logarithm, out=density))

@@ -24,10 +24,11 @@ Modal = NDArray[np.complex128]
 
 @dataclass(frozen=True)
 class ErrorBars:
-    """The companion's state and the accumulated time error, after some step of a run; never changed in place.
+    """The companion's state and the accumulated time error, after some step of a run.
 
-    ``companion_state`` None after a step means that the companion was lost: bars are NaN from there on. ``timed`` is
-    False for a scheme without embedded error, whose bars cover space only.
+    ``companion_state`` is a buffer of ``step``, valid until the step after the next one; None after a step means that
+    the companion was lost: bars are NaN from there on. ``timed`` is False for a scheme without embedded error, whose
+    bars cover space only.
     """
 
     diagnostics: Diagnostics
@@ -50,8 +51,9 @@ class ErrorBars:
         if coarse is not None:
             self.companion.equation.adapt_damping(coarse)
             with np.errstate(over="ignore", invalid="ignore"):  # a companion may be lost; the run goes on
-                coarse = self.step(coarse, accepted.step_size)[0]
+                coarse = self.step(coarse, accepted.step_size, accepted.start)[0]
             coarse = coarse if np.isfinite(coarse).all() else None
+            self.companion.equation.enter(accepted.time)
         time_error = self.time_error
         if accepted.error is not None:
             embedded = self.diagnostics.observables(accepted.state - accepted.error)

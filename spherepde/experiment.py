@@ -15,9 +15,12 @@ from .densities import Density, density_from_config, uniform
 from .equation import ContinuityEquation
 from .errors import InputError
 from .filters import DAMPING_RATE
+from .footprint import Footprint, require_run_memory
 from .heads import Head
+from .schedules import Layers
 from .simulation import Simulation
 from .spaces import space_for
+from .steppers import tableau_named
 from .store import RunFile, checkpoint_path, load_checkpoint
 
 Real = NDArray[np.float64]
@@ -25,12 +28,35 @@ Real = NDArray[np.float64]
 
 def build_attention(config: RunConfig) -> Attention:
     """The attention model of a configuration."""
-    heads = [Head(**arguments) for arguments in config.model.head_arguments()]
-    return attention_named(config.model.attention)(heads, combine=config.model.combine)
+    model = config.model
+    heads: list[Head] | Layers
+    if model.layers is None:
+        heads = [Head(**arguments) for arguments in model.head_arguments()]
+    else:
+        arrays = model.layers.arrays()
+        unused = 1.0 if model.attention == "hardmax" and "beta" not in arrays else None
+        beta = unused if model.beta is None else model.beta
+        heads = Layers.from_arrays(arrays, beta=beta, times=model.layer_times, interpolate=model.interpolate)
+    return attention_named(model.attention)(heads, combine=model.combine)
+
+
+def required_memory(config: RunConfig) -> Footprint:
+    """What the run of a configuration takes. Raises InputError, naming space.lmax, if the machine has less memory."""
+    space, output = config.space, config.output
+    return require_run_memory(
+        build_attention(config),
+        space.lmax,
+        backend=space.backend,
+        companion_lmax=space.companion_lmax,
+        stages=tableau_named(config.time.stepper).stages,
+        density=output.density,
+        velocity=output.velocity,
+    )
 
 
 def build_equation(config: RunConfig) -> ContinuityEquation:
-    """The equation of a configuration on its space."""
+    """The equation of a configuration on its space; its memory is checked before anything large is allocated."""
+    required_memory(config)
     table = config.space
     space = space_for(config.model.dim, table.lmax, table.backend, table.threads)
     damping = DAMPING_RATE if table.damping is None else table.damping

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .diagnostics import energy_law
 from .equation import ContinuityEquation
 from .errors import InputError
 from .store import RunWriter, SeriesSpec, StorageError, checkpoint_path, load_checkpoint, provenance, save_checkpoint
@@ -30,11 +31,23 @@ class Recorder:
     ) -> None:
         self.path = path
         self.density = density
-        self.velocity = velocity and model.field.source_degree > 0
+        self.source_degree = model.source_degree(0.0)
+        """The bandwidth L_K of the attention kernel over the whole run."""
+        self.memory_estimate = 0.0
+        """Bytes that the run takes, for the file; 0 if nobody said."""
+        self._wants_velocity = velocity
         self.overwrite = overwrite
         self._model = model
-        self._source_degree = min(model.field.source_degree, model.space.lmax)
         self._writer: RunWriter | None = None
+
+    @property
+    def velocity(self) -> bool:
+        """Whether source moments are written: wanted, and the velocity depends on the density."""
+        return self._wants_velocity and self.source_degree > 0
+
+    @property
+    def _recorded_degree(self) -> int:
+        return min(self.source_degree, self._model.space.lmax)
 
     @property
     def is_open(self) -> bool:
@@ -55,7 +68,7 @@ class Recorder:
             self._writer.update(config=config)
             return
         space = self._model.space
-        source = space.refined(self._source_degree) if self.velocity else None
+        source = space.refined(self._recorded_degree) if self.velocity else None
         self._writer = RunWriter.create(
             self.path,
             axes=space.axes,
@@ -73,10 +86,12 @@ class Recorder:
                 "threads": space.threads,
                 "fft_planner": "FFTW_ESTIMATE" if space.dim == 2 else f"{space.backend}, no timing",
                 "backend": space.backend,
-                "kernel_bandwidth": self._model.field.source_degree,
+                "kernel_bandwidth": self.source_degree,
+                "energy_law": energy_law(self._model),
                 "warnings": " ".join(warnings),
             }
-            | ({} if limit_measure is None else {"limit_measure": limit_measure}),
+            | ({} if limit_measure is None else {"limit_measure": limit_measure})
+            | ({"memory_estimate": self.memory_estimate} if self.memory_estimate else {}),
             overwrite=self.overwrite,
         )
 
@@ -84,7 +99,7 @@ class Recorder:
         """One row of the series, and of the velocity's source moments."""
         if self._writer is not None:
             if self.velocity:  # before the series: a row counts once both are there
-                self._writer.record_velocity(t, self._model.space.restrict(state, self._source_degree))
+                self._writer.record_velocity(t, self._model.space.restrict(state, self._recorded_degree))
             self._writer.record(t, values)
 
     def save(self, t: float, state: Modal) -> None:

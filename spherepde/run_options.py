@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from .densities import Density
 from .equation import ContinuityEquation
 from .errors import InputError
 from .heads import NUMBER
+from .layer_arrays import SAME_TIME
 from .steppers import Tableau
 
 
@@ -51,3 +52,15 @@ def save_times(start: float, until: float, every: float) -> Iterator[float]:
         yield target
         count += 1
     yield until
+
+
+def landing_times(start: float, until: float, every: float, breaks: Sequence[float]) -> Iterator[tuple[float, bool]]:
+    """The :func:`save_times` with True, and before each the breaks that come first, with False.
+
+    A break as good as a save time, or as ``start``, is not landed on twice.
+    """
+    last = start
+    for target in save_times(start, until, every):
+        yield from ((t, False) for t in breaks if last * (1.0 + SAME_TIME) < t < target * (1.0 - SAME_TIME))
+        yield target, True
+        last = target

@@ -17,11 +17,13 @@ from .diagnostics import Diagnostics
 from .equation import ContinuityEquation
 from .error_bars import ErrorBars
 from .errors import InputError, NumericalError
+from .footprint import require_run_memory
 from .heads import NUMBER
+from .memory import of_this_machine
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
 from .result import Result
-from .run_options import check_options, save_times
+from .run_options import check_options, landing_times
 from .steppers import (
     FixedStep,
     StepController,
@@ -59,7 +61,8 @@ class Simulation:
     wasserstein: record the distances to the limit Π♯ρ₀ where it is known (:mod:`spherepde.concentration`).
     checkpoint_every: wall-clock seconds between checkpoints.
 
-    Raises InputError for a density the space cannot hold, contradictory options, or an output that cannot be written.
+    Raises InputError for a density the space cannot hold, contradictory options, an output that cannot be written, or a
+    machine with too little memory; ``footprint`` is what the run takes.
     """
 
     def __init__(
@@ -101,7 +104,18 @@ class Simulation:
             checkpoint_every=checkpoint_every,
         )
         path = None if out is None else Path(out)
+        self.footprint = require_run_memory(
+            model.attention,
+            model.space.lmax,
+            backend=model.space.backend,
+            companion_lmax=companion_lmax,
+            stages=self.tableau.stages,
+            file=path is not None,
+            density=save_density,
+            velocity=save_velocity,
+        )
         self.recorder = Recorder(path, model, density=save_density, velocity=save_velocity, overwrite=overwrite)
+        self.recorder.memory_estimate = self.footprint.peak
         self.diagnostics = Diagnostics(model)
         self.horizons = Horizons()
         self.time = 0.0
@@ -142,7 +156,7 @@ class Simulation:
     @cached_property
     def warnings(self) -> list[str]:
         """Sentences about a run that will work less well than it could."""
-        bandwidth, lmax = self.model.field.source_degree, self.model.space.lmax
+        bandwidth, lmax = self.recorder.source_degree, self.model.space.lmax
         found = []
         if bandwidth > lmax:
             found.append(
@@ -192,9 +206,12 @@ class Simulation:
             self.save_every = until / 50.0
         if self.time > 0.0 and self.recorder.path is not None and not self.recorder.is_open:
             self.restore()  # a second run of the same simulation goes on with its file
+        if not self.recorder.is_open:
+            self.recorder.source_degree = self.model.source_degree(until)
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
             self.recorder.open(self._series(), self.to_config(until), self.warnings, self._limit())
+            line.say(f"memory: {of_this_machine(self.footprint.peak)}")
             for warning in self.warnings:
                 line.say(f"warning: {warning}")
             with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
@@ -208,6 +225,9 @@ class Simulation:
     def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
         step = imex_step(self.model, self.tableau)
         last_checkpoint = time.monotonic()
+        self.model.enter(self.time)
+        if self.error_bars is not None:
+            self.error_bars.companion.equation.enter(self.time)
         values = self._values(self.diagnostics.measure(self.state), 0.0, line, saving=self.time == 0.0)
         self._prepare_step(values)
         try:
@@ -216,25 +236,27 @@ class Simulation:
                 self.recorder.save(self.time, self.state)
                 self._checkpoint()
             assert self.save_every is not None
-            for target in save_times(self.time, until, self.save_every):
+            breaks = self.model.attention.schedule.breaks
+            for target, saving in landing_times(self.time, until, self.save_every, breaks):
                 for accepted in march(step, self.model.norm, self.controller, self.state, self.time, target):
+                    self.model.enter(accepted.time)
                     measured = self.diagnostics.measure(accepted.state)
                     guard(accepted.time, measured)
                     self.time, self.state = accepted.time, accepted.state
                     if self.error_bars is not None:
                         self.error_bars = self.error_bars.after(accepted, measured)
-                    values = self._values(measured, accepted.step_size, line, saving=self.time == target)
+                    values = self._values(measured, accepted.step_size, line, saving=saving and self.time == target)
                     self._prepare_step(values)
                     self.recorder.record(self.time, values, self.state)
                     line.update(self.time, accepted.step_size, values)
-                    if self.time == target:
+                    if saving and self.time == target:
                         self.recorder.save(self.time, self.state)
                     if interrupt.name:
                         return "interrupted", f"interrupted by {interrupt.name} at t = {self.time:g}", values
                     if time.monotonic() - last_checkpoint > self.checkpoint_every:
                         self._checkpoint()
                         last_checkpoint = time.monotonic()
-        except (NumericalError, StorageError) as error:
+        except (NumericalError, StorageError, InputError) as error:  # the last: heads that a function of time gave
             return "stopped", str(error), values
         return "done", f"reached t = {until:g}", values
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from .heads import DominantEigenspace, Head
+from .memory import readable
 from .store import RunFile
 
 Real = NDArray[np.float64]
@@ -20,9 +21,9 @@ RECORDED = "wasserstein_2_geodesic"
 
 
 def head_of(config: dict[str, Any]) -> Head | None:
-    """The single head of a run's configuration; None if it has several."""
+    """The single head of a run's configuration; None if it has several, or heads that change with time."""
     model = config["model"]
-    return None if "head" in model else Head(model["V"], model["B"], beta=model.get("beta", 1.0))
+    return None if {"head", "layers"} & set(model) else Head(model["V"], model["B"], beta=model.get("beta", 1.0))
 
 
 def _unbroken(words: str) -> str:
@@ -40,6 +41,10 @@ def _matrix(values: Any) -> str:
 
 def model_in_words(model: dict[str, Any]) -> str:
     """The [model] table in a line; no-break spaces hold a matrix and its name together where lines are broken."""
+    name = f"{model['attention']} attention on S{'¹²'[model['dim'] - 2]}"
+    tail = f", diffusion {model['diffusion']:g}" if model.get("diffusion") else ""
+    if "layers" in model:
+        return f"{name}, {_layers_in_words(model)}{tail}"
     heads = model.get("head", [model])
     parts = [
         ", ".join(
@@ -48,13 +53,33 @@ def model_in_words(model: dict[str, Any]) -> str:
         )
         for head in heads
     ]
-    name = f"{model['attention']} attention on S{'¹²'[model['dim'] - 2]}"
     words = f"{name}, {parts[0]}"
     if len(parts) > 1:
         words = f"{name}, {model['combine']} of {len(parts)} heads: " + "; ".join(f"({part})" for part in parts)
-    if model.get("diffusion"):
-        words += f", diffusion {model['diffusion']:g}"
-    return words.replace("-", "−")
+    return (words + tail).replace("-", "−")
+
+
+def _layers_in_words(model: Mapping[str, Any]) -> str:
+    """The layers of a [model] table: how many, of how many heads, and when they act."""
+    layers = model["layers"]
+    if "function" in layers:
+        count, when = layers["heads"], f"as a function of time, {layers['function']}"
+    else:
+        stack, times = layers["V"], model["layer_times"]
+        between = ", interpolated" if model["interpolate"] else ""
+        count, when = len(stack[0]), f"t = {times[0]:g} … {times[-1]:g}{between}"
+    heads = f"{count} head{'s' if count > 1 else ''}"
+    if "function" not in layers:
+        heads = f"{len(layers['V'])} layers × {heads}"
+    combined = f"{model['combine']} of " if count > 1 else ""
+    given = layers.get("beta", model.get("beta"))
+    beta = np.empty(0) if given is None else np.unique(given)
+    return f"{combined}{heads}, {when}" + (f", β = {_range(beta)}" if beta.size else "")
+
+
+def _range(values: Real) -> str:
+    low, high = values.min(), values.max()
+    return f"{low:.4g}" if low == high else f"{low:.4g} … {high:.4g}"
 
 
 def _until(horizon: float) -> str:
@@ -98,14 +123,31 @@ def describe(run: RunFile) -> str:
         lines["distance to E"] = f"{start:.6f} → {end:.6f} (geodesic; W₂ to the nearest measure on E)"
     if RECORDED in series:
         lines["W₂ to Π♯ρ₀"] = _at_the_end(series)
+    lines |= _energy_lines(series, attributes.get("energy_law", ""))
     if not attributes["kernel_bandwidth"]:
         lines["space"] = lines["space"].split(", kernel bandwidth")[0]
+    if "memory_estimate" in attributes:
+        lines["memory"] = f"about {readable(attributes['memory_estimate'])}"
     command = shorten(attributes["command"], 80, placeholder=" …")
     lines["made by"] = f"{command} · commit {attributes['commit'][:12]} · {attributes['created']}"
     if attributes.get("warnings"):
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
     return "\n".join([str(run.path), *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
+
+
+def _energy_lines(series: Mapping[str, Real], law: str) -> dict[str, str]:
+    """The energy with the law it obeys, and how evenly the heads attend, where they were recorded."""
+    lines = {}
+    if "energy" in series:
+        start, end = series["energy"][[0, -1]]
+        lines["energy"] = f"{start:.6g} → {end:.6g}, scaled as stored" + (f"; {law}" if law else "")
+    elif law:
+        lines["energy"] = law
+    if "attention_entropy" in series:
+        start, end = (", ".join(f"{x:.4g}" for x in series["attention_entropy"][i]) for i in (0, -1))
+        lines["attention"] = f"entropy of each head {start} → {end} (0: attends to all tokens alike)".replace("-", "−")
+    return lines
 
 
 def _at_the_end(series: Mapping[str, Real]) -> str:

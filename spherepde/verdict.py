@@ -69,7 +69,8 @@ def verdict(run: RunFile) -> str:
     """Energy budget where there is one, distances and bounds, measured against predicted rates, and a sentence."""
     head, series = head_of(run.config), run.series
     if head is None or "distance_to_E" not in series:
-        return "verdict: none, the theory of concentration speaks about a single head"
+        changes = " that does not change with time" if "layers" in run.config["model"] else ""
+        return f"verdict: none, the theory of concentration speaks about a single head{changes}"
     lines = _energy_lines(run, head)
     attention = run.config["model"]["attention"]
     target, rate = DominantEigenspace(head.A), concentration_rate(head)

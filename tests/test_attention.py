@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ive, logsumexp
 
 from spherepde.attention import Attention, Hardmax, Softmax, Unnormalised, attention_named
-from spherepde.attention.moments import FunkHeckeMoments, QuadratureMoments
+from spherepde.attention.moments import FactorMoments, FunkHeckeMoments, QuadratureMoments
 from spherepde.equation import ContinuityEquation
 from spherepde.errors import InputError
 from spherepde.heads import Head
@@ -133,7 +133,7 @@ def test_fast_path_equals_quadrature(dim, beta, score):
     assert fast.source_degree == slow.source_degree
     tolerance = 1e-13 + 2e-14 * beta  # the exponents of the direct sum carry errors β·ε
     assert relative(fast.partition, slow.partition) <= tolerance
-    first = ambient(space, slow.first)
+    first = np.moveaxis(slow.first, 0, -1)
     assert relative(ambient(space, fast.first) @ fast.turn, first) <= tolerance  # N = OᵀN'
     assert np.all(np.linalg.norm(first, axis=-1) <= slow.partition * (1.0 + 1e-12))
 
@@ -282,7 +282,8 @@ def test_rotating_everything_rotates_the_flow(dim, model, determinant, general):
     there = ContinuityEquation(space, model(Head(R @ V @ R.T, R @ B @ R.T, beta=1.5)))
     expected = space.rotate(here.explicit_terms(u), R)
     found = there.explicit_terms(space.rotate(u, R))
-    assert np.linalg.norm(found - expected) <= 1e-13 * np.linalg.norm(expected)
+    tolerance = 4e-13 if general and dim == 3 else 1e-13  # non-uniform transforms of a general B keep 13 digits of Z
+    assert np.linalg.norm(found - expected) <= tolerance * np.linalg.norm(expected)
 
 
 # ---- zero temperature
@@ -519,7 +520,7 @@ def test_auto_takes_the_fast_path_where_it_can():
     space = make_space(3)
     heads = [Head(np.eye(3)), Head(np.eye(3), -2.0 * turn(3)), Head(np.eye(3), np.diag([1.0, 1.0, 0.5]))]
     kinds = [type(part) for part in Softmax(heads).on(space)._moments]
-    assert kinds == [FunkHeckeMoments, FunkHeckeMoments, QuadratureMoments]
+    assert kinds == [FunkHeckeMoments, FunkHeckeMoments, FactorMoments]
     assert {type(part) for part in Softmax(heads, method="quadrature").on(space)._moments} == {QuadratureMoments}
 
 
@@ -544,7 +545,7 @@ def test_bad_options_are_refused(model):
     head = Head(np.eye(3))
     with pytest.raises(InputError, match="expected combine 'sum' or 'mean', got 'max'"):
         model([head, head], combine="max")
-    with pytest.raises(InputError, match="expected method one of auto, funk_hecke, quadrature, got 'fft'"):
+    with pytest.raises(InputError, match="expected method one of auto, funk_hecke, factors, quadrature, got 'fft'"):
         model(head, method="fft")
     with pytest.raises(InputError, match="expected at least one head"):
         model([])

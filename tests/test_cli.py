@@ -180,3 +180,45 @@ def test_solver_scripts(tmp_path, name):
         assert error < 1e-9
     wrong = subprocess.run([*command, "--lmax", "many"], cwd=tmp_path, capture_output=True, text=True)
     assert wrong.returncode == 2 and "--lmax" in wrong.stderr and wrong.stderr.count("\n") == 1
+
+
+def test_info_of_a_configuration(cli):
+    status, out, err = cli("info", "config.toml")
+    assert status == 0 and err == ""
+    for part in (
+        "softmax attention on S¹",
+        "multipliers (B = s·O)",
+        "lmax 47",
+        "grid 144",
+        "L_K = 3",
+        "memory",
+        "MB of",
+    ):
+        assert part in out, part
+    assert "5 × 1.92 kB = 9.6 kB" in out and "warning" not in out
+    assert len(out.splitlines()) < 20 and not list(Path().glob("*.h5"))
+    assert (
+        "below the bandwidth L_K = "
+        in cli("info", "config.toml", "--set", "space.lmax=32", "--set", "model.beta=90.0")[1]
+    )
+    _, out, _ = cli("info", "config.toml", "--set", "model.B=[[1.0, 0.0], [0.0, 0.5]]")
+    assert "radial factors (general B)" in out
+
+
+def test_info_tells_files_by_their_content(cli):
+    assert cli("run", "config.toml", "--quiet", "--out", "run.toml")[0] == 0
+    Path("config.h5").write_text(CONFIG)
+    assert "done" in cli("info", "run.toml")[1]
+    assert "not run yet" in cli("info", "config.h5")[1]
+    status, _, err = cli("info", "run.toml", "--set", "space.lmax=31")
+    assert status == 2 and "--set" in err
+
+
+def test_memory_is_said_and_refused(cli, monkeypatch):
+    assert "memory: about" in cli("run", "config.toml")[2]
+    assert "memory" in cli("info", "run.h5")[1]
+    monkeypatch.setattr("spherepde.memory._physical", lambda: 10**8)
+    for command in (["info", "config.toml"], ["run", "config.toml", "--overwrite", "--quiet"]):
+        status, out, err = cli(*command)
+        assert status == 2 and out == "" and err.count("\n") == 1
+        assert "space.lmax" in err and "this machine has 100 MB" in err

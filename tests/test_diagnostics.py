@@ -11,6 +11,7 @@ from spherepde import (
     Circle,
     ContinuityEquation,
     DominantEigenspace,
+    Hardmax,
     Head,
     Softmax,
     Sphere,
@@ -18,7 +19,7 @@ from spherepde import (
     exact,
     fisher_bingham,
 )
-from spherepde.diagnostics import Diagnostics, distance_functional, spectral_tail
+from spherepde.diagnostics import Diagnostics, distance_functional, energy_law, spectral_tail
 from spherepde.quadrature import sphere_rule
 from spherepde.transport.caps import wasserstein_antipodes
 from spherepde.transport.costs import Cost
@@ -116,6 +117,49 @@ def test_speed_bounds(attention):
     values = watched.measure(u)
     field = watched.equation.field.velocity(u)
     assert values["max_speed"] == pytest.approx(np.sqrt((field**2).sum(axis=0)).max(), rel=1e-14)
+
+
+def test_energies_of_several_heads_are_recorded_where_they_exist():
+    B, skew = np.diag([1.0, -0.5]), np.array([[1.0, 0.2], [-0.2, 1.0]])
+    state = SPACES[2].project(fisher_bingham([0.3, -0.8], np.zeros((2, 2))))
+    for heads, several in (([Head(B, B), Head(-B, B)], True), ([Head(B, B), Head(B, skew)], False)):
+        watched = Diagnostics(ContinuityEquation(SPACES[2], Unnormalised(heads, combine="mean")))
+        quantities, values = watched.quantities, watched.measure(state)
+        assert set(values) == set(quantities)
+        assert all(np.shape(values[name]) == spec.shape for name, spec in quantities.items())
+        assert {"energy", "dissipation", "head_energy"} <= set(values) or not several
+        assert several == ("energy" in values) == ("head_energy" in values)
+        assert quantities["attention_entropy"].dims == ("head",)
+        if several:
+            assert values["energy"] == pytest.approx(values["head_energy"].mean(), rel=1e-15)
+    for model in (Softmax(Head(B, B)), Hardmax(Head(B))):
+        names = Diagnostics(ContinuityEquation(SPACES[2], model)).measure(state)
+        assert "head_energy" not in names and ("attention_entropy" in names) == (model.name == "softmax")
+
+
+def test_law_of_the_energy_in_words():
+    head = Head(2.0 * np.diag([1.0, -0.5]), np.diag([1.0, -0.5]))
+    flowing = energy_law(ContinuityEquation(SPACES[2], Unnormalised(head)))
+    assert flowing.startswith("transport never lowers it: Wasserstein gradient flow, V = c B with c = 2")
+    diffusing = energy_law(ContinuityEquation(SPACES[2], Softmax(head), diffusion=0.1))
+    assert diffusing.endswith("the rate recorded is by transport alone, diffusion adds its own")
+    rotating = Head(np.eye(2), [[0.0, 1.0], [-1.0, 0.0]])
+    assert energy_law(ContinuityEquation(SPACES[2], Softmax(rotating), diffusion=0.1)) == (
+        "no energy: B is not symmetric"
+    )
+    assert "hardmax has none" in energy_law(ContinuityEquation(SPACES[2], Hardmax(head)))
+
+
+def test_measuring_does_not_touch_the_state_and_repeats():
+    """Buffers are reused from one call to the next: a state measured again, after another one, gives the same bits."""
+    watched = diagnostics(3, np.diag([1.0, 0.4, -0.3]), attention=Unnormalised)
+    first, second = (SPACES[3].project(fisher_bingham(a)) for a in ([0.3, -0.8, 0.5], [0.1, 0.2, 0.9]))
+    kept = first.copy()
+    before = watched.measure(first)
+    watched.measure(second)
+    after = watched.measure(first)
+    assert np.array_equal(kept, first)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 WASSERSTEIN = {

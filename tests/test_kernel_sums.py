@@ -1,11 +1,9 @@
 """Kernel sums for any score matrix against plain sums over a quadrature rule: accuracy, singular scores, the choice."""
 
-import sys
-from pathlib import Path
-
 import mpmath
 import numpy as np
 import pytest
+from physics.physics_helpers import bounded
 
 from spherepde.heads import Head
 from spherepde.kernel_sums import kernel_sums
@@ -14,9 +12,6 @@ from spherepde.kernel_sums.radial import RadialFactors
 from spherepde.kernel_sums.ring import CircleSums, PlaneSums
 from spherepde.kernel_sums.sphere import IsotropicSums, ScatteredSums
 from spherepde.spaces import Circle, Sphere
-
-sys.path.insert(0, str(Path(__file__).parent / "physics"))
-from physics_helpers import bounded
 
 BETAS = (1.0, 10.0, 100.0, 1000.0)
 RATIOS = (1.0, 0.5, 0.1, 0.0)
@@ -54,11 +49,13 @@ def rule(dim, degree):
     if dim == 2:
         angle = 2.0 * np.pi * (np.arange(2 * degree) + 0.3) / (2 * degree)
         return np.stack([np.cos(angle), np.sin(angle)], axis=-1), np.full(2 * degree, np.pi / degree)
-    z, w = np.polynomial.legendre.leggauss(degree)
-    angle = np.pi * (np.arange(2 * degree) + 0.3) / degree
-    z, phi = (a.ravel() for a in np.meshgrid(z, angle, indexing="ij"))
-    r = np.sqrt(1.0 - z * z)
-    return np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=-1), np.repeat(w, 2 * degree) * np.pi / degree
+    theta = np.pi * (np.arange(2 * degree) + 0.5) / (2 * degree)  # Fejér's rule: angles keep their digits at the poles
+    k = np.arange(1, degree)
+    w = (1.0 - 2.0 * np.cos(2.0 * np.outer(theta, k)) @ (1.0 / (4.0 * k**2 - 1.0))) / degree
+    phi = np.pi * (np.arange(2 * degree) + 0.3) / degree
+    theta, azimuth = (a.ravel() for a in np.meshgrid(theta, phi, indexing="ij"))
+    points = np.stack([np.sin(theta) * np.cos(azimuth), np.sin(theta) * np.sin(azimuth), np.cos(theta)], axis=-1)
+    return points, np.repeat(w, 2 * degree) * np.pi / degree
 
 
 def plain_sums(head, targets, degree):

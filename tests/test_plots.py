@@ -474,9 +474,20 @@ def test_energy_balance_is_not_limited_by_its_quadrature(record):
     assert np.array_equal(transported(t[:1], t[:1]), [0.0])
     r = record("resolved")
     assert balance_residual(r).max() < 1e-5
-    energy, rate, residual = energy_figure(r).get_axes()
+    energy, rate, residual, attention = energy_figure(r).get_axes()
     assert r"e^{-\beta\|B\|}" in energy.get_ylabel() and r"e^{-\beta\|B\|}" in rate.get_ylabel()
     assert residual.get_yscale() == "log"
+    assert attention.get_ylabel().startswith("attention entropy") and attention.get_ylim()[1] > 0.0
+
+
+def test_heads_are_drawn_and_named(record):
+    r = record("heads")
+    energy, *_, attention = energy_figure(r).get_axes()
+    assert labels(energy) == ["head 0", "head 1", "sum of 2 heads"]
+    assert labels(attention) == ["head 0", "head 1"]
+    for h in range(2):
+        assert np.array_equal(energy.lines[h].get_ydata(), r.series["head_energy"][:, h])
+        assert np.array_equal(attention.lines[h].get_ydata(), r.series["attention_entropy"][:, h])
 
 
 def test_model_without_energy_says_so(record):
@@ -484,7 +495,7 @@ def test_model_without_energy_says_so(record):
         r = record(case)
         words = texts(energy_figure(r))
         assert ("energy" in r.series) == (why is None)
-        assert ("entropy" in words) == (why is not None) and (why or "energy") in words
+        assert ("smallest density" in words) == (why is not None) and (why or "energy") in words
     assert "diffusion" in texts(energy_figure(record("unsymmetric")))
 
 

@@ -152,6 +152,31 @@ class SpaceContract:
         np.testing.assert_array_equal(nodal_buffer, f)
         np.testing.assert_array_equal(slope_buffer, slope)
 
+    def test_coefficients_go_into_a_buffer_if_one_is_given(self, space):
+        u = random_modal(space)
+        f, slope = space.to_nodal(u), space.gradient(u)
+        own = space.empty(space.dim - 1)
+        own[:] = slope
+        turn, mirror = (random_orthogonal(space.dim, sign) for sign in (1, -1))
+        maps = {
+            "to_modal": lambda out: space.to_modal(f, out),
+            "divergence": lambda out: space.divergence(slope, out),
+            "rotate": lambda out: space.rotate(u, turn, out),
+            "reflect": lambda out: space.rotate(u, mirror, out),
+            "cut": lambda out: space.restrict(u, self.lmax // 2, out),
+            "same": lambda out: space.restrict(u, self.lmax, out),
+            "pad": lambda out: space.restrict(u, self.lmax + 3, out),
+        }
+        for name, apply in maps.items():
+            fresh = apply(None)
+            kept, buffer = fresh.copy(), np.full_like(fresh, np.nan)
+            assert apply(buffer) is buffer, name
+            np.testing.assert_array_equal(buffer, fresh, err_msg=name)
+            np.testing.assert_array_equal(fresh, kept, err_msg=f"{name}: fresh arrays stay as they are")
+        rate = np.full_like(u, np.nan)
+        assert space.divergence(own, rate, overwrite=True) is rate
+        np.testing.assert_array_equal(rate, space.divergence(slope))
+
     # ---- geometry
 
     @pytest.mark.parametrize("lmax", LARGE)

@@ -29,14 +29,15 @@ class Linear:
     def __init__(self, rates):
         self.rates = np.asarray(rates)
 
-    def explicit_terms(self, u):
-        return np.zeros_like(u)
+    def explicit_terms(self, u, t, out):
+        out.fill(0.0)
+        return out
 
-    def implicit_terms(self, u):
-        return self.rates * u
+    def implicit_terms(self, u, out):
+        return np.multiply(self.rates, u, out=out)
 
-    def implicit_inverse(self, u, eta):
-        return u / (1.0 - eta * self.rates)
+    def implicit_inverse(self, u, eta, out):
+        return np.divide(u, 1.0 - eta * self.rates, out=out)
 
 
 class StuartLandau:
@@ -46,19 +47,39 @@ class StuartLandau:
     frequency = np.array([1.0, 2.0, 3.0])
     start = np.array([0.3, 0.5j, -0.2 + 0.1j])
 
-    def explicit_terms(self, u):
-        return (1.0 + 1j * self.frequency + self.damping) * u - np.abs(u) ** 2 * u
+    def explicit_terms(self, u, t, out):
+        return np.subtract((1.0 + 1j * self.frequency + self.damping) * u, np.abs(u) ** 2 * u, out=out)
 
-    def implicit_terms(self, u):
-        return -self.damping * u
+    def implicit_terms(self, u, out):
+        return np.multiply(-self.damping, u, out=out)
 
-    def implicit_inverse(self, u, eta):
-        return u / (1.0 + eta * self.damping)
+    def implicit_inverse(self, u, eta, out):
+        return np.divide(u, 1.0 + eta * self.damping, out=out)
 
     def exact(self, t):
         size = np.abs(self.start)
         radius = 1.0 / np.sqrt(1.0 + (1.0 / size**2 - 1.0) * np.exp(-2.0 * t))
         return radius * self.start / size * np.exp(1j * self.frequency * t)
+
+
+class Driven:
+    """u' = −λ(u − sin ωt) + ω cos ωt (Prothero & Robinson): −λu implicit, the drive explicit, u = sin ωt exact."""
+
+    damping = np.array([0.5, 2.0, 8.0])
+    frequency = np.array([3.0, 2.0, 4.0])
+    start = np.zeros(3)
+
+    def explicit_terms(self, u, t, out):
+        return np.add(self.damping * self.exact(t), self.frequency * np.cos(self.frequency * t), out=out)
+
+    def implicit_terms(self, u, out):
+        return np.multiply(-self.damping, u, out=out)
+
+    def implicit_inverse(self, u, eta, out):
+        return np.divide(u, 1.0 + eta * self.damping, out=out)
+
+    def exact(self, t):
+        return np.sin(self.frequency * t)
 
 
 def norm(u):
@@ -85,9 +106,10 @@ def order_conditions(tableau, order, explicit_weights, implicit_weights):
 
 
 def integrate(tableau, equation, u, steps):
-    step = imex_step(equation, tableau)
+    step, t = imex_step(equation, tableau), 0.0
     for dt in steps:
-        u, _ = step(u, dt)
+        u, _ = step(u, dt, t)
+        t += dt
     return u
 
 
@@ -124,6 +146,13 @@ def test_embedded_scheme_is_one_order_lower(tableau):
     assert np.max(np.abs(order_conditions(tableau, tableau.order, *lower))) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("name", "times"), [("ark436", [0, 1 / 2, 83 / 250, 31 / 50, 17 / 20, 1]), ("ars443", [0, 1 / 2, 2 / 3, 1 / 2, 1])]
+)
+def test_stages_stand_where_the_literature_has_them(name, times):
+    np.testing.assert_allclose(TABLEAUX[name].times, times, rtol=0.0, atol=1e-15)
+
+
 def test_tableaux_are_found_by_name():
     for name, tableau in TABLEAUX.items():
         assert tableau_named(name) is tableau
@@ -137,9 +166,9 @@ def test_tableaux_are_found_by_name():
 
 
 @ALL
+@pytest.mark.parametrize("equation", [StuartLandau(), Driven()], ids=["autonomous", "driven"])
 @pytest.mark.parametrize("pattern", [(1.0,), (0.6, 1.4)], ids=["even", "uneven"])
-def test_measured_order(tableau, pattern):
-    equation = StuartLandau()
+def test_measured_order(tableau, equation, pattern):
     errors = []
     for n in (80, 160, 320):
         steps = np.tile(pattern, n // len(pattern)) / n
@@ -182,7 +211,7 @@ def test_a_step_is_repeatable_and_leaves_its_input_alone(tableau):
     equation = StuartLandau()
     step = imex_step(equation, tableau)
     u = equation.start.copy()
-    first, _ = step(u, 0.1)
+    first = step(u, 0.1)[0].copy()
     step(2.0 * u, 0.3)
     second, _ = step(u, 0.1)
     np.testing.assert_array_equal(first, second)
@@ -190,13 +219,38 @@ def test_a_step_is_repeatable_and_leaves_its_input_alone(tableau):
 
 
 @ALL
+def test_a_state_outlives_the_next_step_and_its_repetition(tableau):
+    equation = StuartLandau()
+    step = imex_step(equation, tableau)
+    u = equation.start
+    for _ in range(5):
+        u = step(u, 0.1)[0]
+        kept = u.copy()
+        for dt in (0.3, 0.2, 0.1):
+            after = step(u, dt)[0]
+            np.testing.assert_array_equal(u, kept)
+        assert not np.may_share_memory(after, u)
+
+
+@ALL
+def test_states_of_another_size_or_type_get_their_own_buffers(tableau):
+    rates = np.array([-1.0, -2.0])
+    step = imex_step(Linear(rates), tableau)
+    both = step(np.ones(2), 0.1)[0].copy()
+    alone = imex_step(Linear(rates[:1]), tableau)(np.ones(1), 0.1)[0]
+    turned = step(1j * np.ones(2), 0.1)[0]
+    np.testing.assert_allclose(turned, 1j * both, rtol=1e-15)
+    assert both[0] == alone[0]
+
+
+@ALL
 def test_unused_explicit_stages_are_not_evaluated(tableau):
     class Counting(StuartLandau):
         calls = 0
 
-        def explicit_terms(self, u):
+        def explicit_terms(self, u, t, out):
             self.calls += 1
-            return super().explicit_terms(u)
+            return super().explicit_terms(u, t, out)
 
     equation = Counting()
     imex_step(equation, tableau)(equation.start, 0.1)
@@ -304,10 +358,10 @@ def test_adaptive_runs_keep_error_in_proportion_to_tolerance():
     attempts, counts, errors = 0, [], []
     advance = imex_step(equation, tableau)
 
-    def step(u, dt):
+    def step(u, dt, t):
         nonlocal attempts
         attempts += 1
-        return advance(u, dt)
+        return advance(u, dt, t)
 
     tolerances = 1e-5 * 16.0 ** -np.arange(3.0)
     for rtol in tolerances:
@@ -332,7 +386,7 @@ def test_initial_step_follows_the_rate_of_change():
 # ---- marching
 
 
-def drift(u, dt):
+def drift(u, dt, t):
     return u + dt, None
 
 
@@ -350,6 +404,19 @@ def test_fixed_steps_divide_the_interval_evenly(dt, count):
     assert steps[-1].state[0] == pytest.approx(4.0, rel=1e-14)
 
 
+@ALL
+def test_marching_passes_the_time(tableau):
+    """Driven from t = 0.7 on by steps of a fixed size, to the exact solution at 1.9."""
+    equation, n = Driven(), 120
+    step = imex_step(equation, tableau)
+    began = []
+    for accepted in march(step, norm, FixedStep(1.2 / n), equation.exact(0.7), 0.7, 1.9):
+        began.append(accepted.start)
+        assert accepted.start + accepted.step_size == pytest.approx(accepted.time, rel=1e-15)
+    assert norm(accepted.state - equation.exact(1.9)) <= {"ark436": 3e-8, "ars443": 3e-5}[tableau.name]
+    np.testing.assert_allclose(began, 0.7 + 0.01 * np.arange(n), rtol=1e-13)
+
+
 def test_save_times_are_hit_exactly():
     pairs = [(0.1 * i, 0.1 * j) for i in range(30) for j in range(i + 1, 60)]
     assert any(start + (stop - start) != stop for start, stop in pairs), "sums of floats would miss some"
@@ -364,7 +431,7 @@ def test_nothing_to_do_takes_no_step():
 
 @pytest.mark.parametrize("bounded", [FixedStep(0.5, largest_step=0.01), controller(step_size=0.5, largest_step=0.01)])
 def test_outer_bound_on_the_step_is_kept(bounded):
-    def exact_drift(u, dt):
+    def exact_drift(u, dt, t):
         return u + dt, np.zeros_like(u)
 
     steps = marched(bounded, 0.0, 0.2, exact_drift)
@@ -375,7 +442,7 @@ def test_outer_bound_on_the_step_is_kept(bounded):
 def test_rejected_steps_are_repeated_from_the_same_state():
     seen = []
 
-    def picky(u, dt):
+    def picky(u, dt, t):
         seen.append((float(u[0]), dt))
         return u + dt, np.array([1.0 if dt > 0.3 else 0.0])
 
@@ -390,7 +457,7 @@ def test_rejected_steps_are_repeated_from_the_same_state():
 
 @pytest.mark.parametrize("which", [FixedStep(0.25), controller(step_size=0.25)])
 def test_a_state_that_is_not_finite_ends_the_march_with_the_time(which):
-    def breaking(u, dt):
+    def breaking(u, dt, t):
         return (u + dt if u[0] < 1.45 else u * np.nan), np.zeros_like(u)
 
     which.largest_step = 0.25
@@ -402,7 +469,7 @@ def test_a_state_that_is_not_finite_ends_the_march_with_the_time(which):
 
 
 def test_an_error_that_never_shrinks_ends_the_march():
-    def hopeless(u, dt):
+    def hopeless(u, dt, t):
         return u + dt, np.ones_like(u)
 
     with pytest.raises(NumericalError, match="no acceptable step left at t = 0: with dt = .* its error is"):
@@ -411,8 +478,9 @@ def test_an_error_that_never_shrinks_ends_the_march():
 
 def test_a_rate_that_overflows_ends_the_march_in_a_sentence():
     class Overflowing(StuartLandau):
-        def explicit_terms(self, u):
-            return np.full_like(u, np.inf)
+        def explicit_terms(self, u, t, out):
+            out.fill(np.inf)
+            return out
 
     equation = Overflowing()
     first = initial_step_size(equation, norm, equation.start, 1e-8, 4)

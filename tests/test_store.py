@@ -386,6 +386,7 @@ def test_places_where_no_file_can_be_made(tmp_path: Path, path: str, sentence: s
         ({"series": {"t": SERIES["mass"]}}, "series named 't'"),
         ({"series": {"a/b": SERIES["mass"]}}, "series named 'a/b'"),
         ({"series": {"a": SeriesSpec((3,), ""), "b": SeriesSpec((2, 2), "")}}, "with a single d"),
+        ({"series": {"a": SeriesSpec((3,), "", "head"), "b": SeriesSpec((2,), "", "head")}}, "with a single d"),
         ({"axes": {"theta": np.zeros((2, 2))}}, r"axis 'theta' of shape \(2, 2\)"),
         ({"velocity_order": ORDER}, "expected two lists of one length"),
         ({"velocity_order": None}, "both or neither"),

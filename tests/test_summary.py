@@ -156,3 +156,18 @@ def test_bounds_for_a_great_circle(tmp_path):
 
 def test_low_temperature_only(tmp_path):
     assert "about low temperature" in run(tmp_path / "warm.h5", Softmax(Head(np.diag([1.0, 0.5]), beta=2.0)), 0.1)[1]
+
+
+def test_energy_and_attention_are_told(tmp_path):
+    B, skew = np.diag([1.0, -0.5]), np.array([[1.0, 0.2], [-0.2, 1.0]])
+    description, _ = run(tmp_path / "two.h5", Unnormalised([Head(B, B), Head(B, B, beta=2.0)]), 0.1)
+    with RunFile(tmp_path / "two.h5") as opened:
+        energy, entropy = opened.series["energy"], opened.series["attention_entropy"]
+        assert opened.series["head_energy"].shape == (len(energy), 2)
+        assert opened.attributes["energy_law"].startswith("transport never lowers it")
+    assert f"{energy[0]:.6g} → {energy[-1]:.6g}, scaled as stored; transport never lowers it" in description
+    assert f"→ {entropy[-1, 0]:.4g}, {entropy[-1, 1]:.4g} (0: attends".replace("-", "−") in description
+    description, _ = run(tmp_path / "skew.h5", Softmax([Head(B, B), Head(B, skew)]), 0.1)
+    assert "no energy: B of head 1 (counted from 0) is not symmetric" in description
+    description, _ = run(tmp_path / "hardmax.h5", Hardmax(Head(B)), 0.1)
+    assert "no energy: hardmax has none" in description and "attends" not in description

@@ -67,7 +67,7 @@ def test_velocity_does_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch)
     head, x, w = Head(V3, V3.T, beta=20.0), unit(301, 3), np.random.default_rng(1).random(301)
     results = []
     for block in (1, 1000, 10**9):
-        monkeypatch.setattr(tokens, "BLOCK", block)
+        monkeypatch.setattr(tokens.motion, "BLOCK", block)
         results.append([tokens.token_velocity(head, x, w, name) for name in ("softmax", "unnormalised")])
     for other in results[1:]:
         np.testing.assert_allclose(other[0], results[0][0], rtol=1e-12, atol=1e-14)
@@ -381,7 +381,7 @@ def test_refusals_name_what_is_wrong(message: str, call: Callable[[Array], objec
 
 def test_failed_integrations_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = SimpleNamespace(success=False, message="step too small", t=np.array([0.0]))
-    monkeypatch.setattr(tokens, "solve_ivp", lambda *_, **__: failed)
+    monkeypatch.setattr(tokens.motion, "solve_ivp", lambda *_, **__: failed)
     monkeypatch.setattr(exact, "solve_ivp", lambda *_, **__: failed)
     with pytest.raises(NumericalError, match="step too small"):
         tokens.simulate_tokens(Head(V3), unit(4, 3), [1.0])

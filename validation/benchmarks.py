@@ -1,106 +1,115 @@
-"""Speed against the yardsticks: every row is a ratio of two times measured in turn in one process.
+"""Speed against the yardsticks: every number beside what was wanted, ratios measured in turn in one process.
 
-    python validation/benchmarks.py                 # about five minutes, one thread
-    python validation/benchmarks.py --full          # with 10 000 atoms, a quarter of an hour more
-    python validation/benchmarks.py --repeats 50 --json benchmarks.json
+    python validation/benchmarks.py                    # one thread, some minutes
+    python validation/benchmarks.py --full             # with lmax 255 for the main experiment, 10 000 atoms: 20 more
+    python validation/benchmarks.py --no-transport --no-runs --tokens 100000 --out out
 
-Absolute milliseconds are shown for orientation; quote the ratios, since machines are noisy.
+Prints the table, and writes ``benchmarks.json`` and the figure ``costs.png`` (cost against lmax and against the number
+of tokens) into the folder ``--out``. Times are processor time, which busy neighbours hardly lengthen; still, quote the
+ratios. Whole runs are processes of their own, imports included.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from timing import Timed, paired_milliseconds
-from transport_benchmarks import report
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from spherepde import Circle, ContinuityEquation, Hardmax, Head, Softmax, Sphere, Unnormalised, fisher_bingham
+from reporting import Row, console, table_of, write_json
+from right_hand_sides import general_rows, isotropic_rows, variant_rows
+from scaling import CIRCLE_LMAX, GENERAL_RATIO, Curve, cost_against_lmax, draw_costs
+from threadpoolctl import threadpool_limits
+from token_benchmarks import Cloud, attention_seconds, rows_of_a_cloud
+from transport_benchmarks import distance_rows, semidiscrete_solves, semidiscrete_table
+from whole_runs import whole_run_rows
+
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
-from spherepde.tokens import sample_tokens, token_velocity
 
-PARAMETERS = {"lmax": 255, "beta": 100.0, "repeats": 30, "full": False, "json": ""}
+PARAMETERS: dict[str, Any] = {
+    "beta": 100.0,
+    "lmax": 511,
+    "tokens": 1_000_000,
+    "repeats": 20,
+    "runs": True,
+    "transport": True,
+    "full": False,
+    "out": "data/benchmarks",
+}
+
+SMALLEST_LMAX = 15
+"""Holds ρ₀."""
+TOKEN_REPEATS = 3
+DENSE_TOKENS = 20_000
 
 
-def right_hand_side(lmax: int, beta: float, backend: str, repeats: int) -> tuple[float, float, float]:
-    """Softmax right-hand side (B = I) against the bare transforms it cannot do without, buffers and all.
-
-    Those are: ρ on the grid, Z and R (degrees ≤ L_K) on the grid, one gradient (≤ L_K), one vector analysis.
-    """
-    space = Sphere(lmax, backend=backend)
-    model = ContinuityEquation(space, Softmax(Head(np.diag([1.0, 0.4, -0.3]), beta=beta)))
-    u = space.project(fisher_bingham([0.0, 0.8, 0.0], np.diag([0.3, 0.0, 0.0])))
-    band = space.band(model.field.source_degree)
-    low = space.restrict(u, band.lmax)
-    density, partition, radial, tangential = space.empty(), space.empty(), space.empty(), space.empty(2)
-    flux = space.empty(2)
-    flux[:] = 0.0
-    transforms: list[Timed] = [
-        lambda: space.to_nodal(u, density),
-        lambda: band.to_nodal(low, partition),
-        lambda: band.to_nodal(low, radial),
-        lambda: band.gradient(low, tangential),
-        lambda: space.divergence(flux, overwrite=True),
+def right_hand_side_rows(p: SimpleNamespace) -> list[Row]:
+    """Right-hand sides up to lmax, general heads at a quarter of it."""
+    middle, small = p.lmax // 2, p.lmax // 4
+    return [
+        *isotropic_rows([small, middle, p.lmax], middle, p.beta, p.repeats),
+        *general_rows(small, p.beta, max(3, p.repeats // 3)),
+        *variant_rows(middle, p.beta, p.repeats),
     ]
-    return paired_milliseconds(lambda: model.explicit_terms(u), transforms, repeats)
 
 
-def rows(p) -> list[dict[str, object]]:
-    """Every benchmark as a dict with its name, times, ratio and the ratio asked for."""
-    results: list[dict[str, object]] = []
+def lmax_curves(p: SimpleNamespace) -> list[Curve]:
+    """Cost against lmax on S², from lmax/16 on if that holds ρ₀, and on S¹."""
+    sphere = [p.lmax // factor for factor in (16, 8, 4, 2, 1) if p.lmax // factor >= SMALLEST_LMAX]
+    circle = [lmax for lmax in CIRCLE_LMAX if lmax <= 64 * p.lmax]
+    repeats = max(3, p.repeats // 3)
+    return [*cost_against_lmax("S²", sphere, p.beta, repeats), *cost_against_lmax("S¹", circle, p.beta, repeats)]
 
-    def add(name: str, measured: tuple[float, float, float], against: str, wanted: str = "") -> None:
-        ours, theirs, ratio = measured
-        results.append(
-            {"work": name, "ms": ours, "yardstick": against, "yardstick_ms": theirs, "ratio": ratio, "wanted": wanted}
-        )
 
-    for lmax in sorted({127, p.lmax, 511}):
-        measured = right_hand_side(lmax, p.beta, "auto", p.repeats)
-        add(f"right-hand side, softmax, B = I, lmax {lmax}", measured, "its bare transforms", "≤ 1.5")
-    space = Sphere(p.lmax)
-    u = space.project(fisher_bingham([0.0, 0.8, 0.0], np.diag([0.3, 0.0, 0.0])))
-    softmax = ContinuityEquation(space, Softmax(Head(np.diag([1.0, 0.4, -0.3]), beta=p.beta)))
-    rotation = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
-    for name, attention in {
-        "softmax, B = rotation": Softmax(Head(np.eye(3), rotation, beta=p.beta)),
-        "unnormalised": Unnormalised(Head(np.eye(3), beta=p.beta)),
-        "hardmax": Hardmax(Head(np.diag([1.0, 0.4, -0.3]))),
-        "softmax, three heads": Softmax([Head(np.eye(3), beta=p.beta * s) for s in (1.0, 0.5, 0.25)]),
-    }.items():
-        other = ContinuityEquation(space, attention)
-        pair = paired_milliseconds(
-            lambda other=other: other.explicit_terms(u), [lambda: softmax.explicit_terms(u)], p.repeats
-        )
-        add(f"right-hand side, {name}, lmax {p.lmax}", pair, "softmax, B = I")
-    ducc = Sphere(p.lmax, backend="ducc0")
-    slower = ContinuityEquation(ducc, softmax.attention)
-    pair = paired_milliseconds(lambda: slower.explicit_terms(u), [lambda: softmax.explicit_terms(u)], p.repeats)
-    add(f"right-hand side, ducc0, lmax {p.lmax}", pair, f"{space.backend}")
-    small = Sphere(31)
-    v = small.project(fisher_bingham([0.0, 0.8, 0.0], np.diag([0.3, 0.0, 0.0])))
-    fast, direct = (
-        ContinuityEquation(small, Softmax(Head(np.eye(3), beta=10.0), method=method))
-        for method in ("funk_hecke", "quadrature")
-    )
-    pair = paired_milliseconds(lambda: direct.explicit_terms(v), [lambda: fast.explicit_terms(v)], 5)
-    add("right-hand side by quadrature, lmax 31, β = 10", pair, "Funk–Hecke")
-    tokens = sample_tokens(fisher_bingham([0.0, 0.8, 0.0], np.zeros((3, 3))), 3, 4000, seed=0)
-    head = Head(np.diag([1.0, 0.4, -0.3]), beta=p.beta)
-    pair = paired_milliseconds(lambda: token_velocity(head, tokens), [lambda: softmax.explicit_terms(u)], 5)
-    add("velocity of 4000 tokens, dense sums", pair, f"right-hand side, lmax {p.lmax}")
-    circle = Circle(1023)
-    ring = ContinuityEquation(circle, Softmax(Head(np.diag([1.0, 0.5]), beta=1e4)))
-    w = circle.project(fisher_bingham([0.3, 0.8], np.zeros((2, 2))))
-    pair = paired_milliseconds(lambda: ring.explicit_terms(w), [lambda: softmax.explicit_terms(u)], p.repeats)
-    add("right-hand side, circle, lmax 1023, β = 10⁴", pair, f"right-hand side, sphere, lmax {p.lmax}")
-    return results
+def token_measurements(p: SimpleNamespace) -> tuple[list[Row], list[Curve]]:
+    """Rows of a million tokens, and the cost of their attention and of dense sums against N."""
+    counts = [int(p.tokens * factor) for factor in (1e-3, 1e-2, 1e-1, 10**-0.5, 1.0)]
+    dense = [n for n in (1250, 2500, 5000, 10_000, DENSE_TOKENS) if n <= max(p.tokens // 10, 5000)]
+    rows, curves = [], []
+    for dim in (3, 2):
+        space = f"S{'¹²'[dim - 2]}"
+        plain, general = (Cloud(dim, ratio, p.beta) for ratio in (1.0, GENERAL_RATIO))
+        by_numpy = attention_seconds(plain, dense, "numpy", TOKEN_REPEATS)
+        for cloud, what in ((plain, "B = I"), (general, "general B")):
+            seconds = attention_seconds(cloud, counts, "fast", TOKEN_REPEATS)
+            rows += rows_of_a_cloud(cloud, counts, seconds, dense[-1], by_numpy[-1])
+            curves.append(Curve(what, space, counts, seconds))
+        if dim == 3:
+            compiled = attention_seconds(plain, dense, "dense", TOKEN_REPEATS)
+            curves += [
+                Curve("dense, compiled", space, dense, compiled),
+                Curve("dense, numpy", space, dense, by_numpy),
+            ]
+    return rows, curves
 
 
 def main() -> None:
-    """Measure, print the tables, write the JSON."""
+    """Measure with one thread, print the tables, write the JSON and the figure."""
     with one_sentence():
         p = script_parameters(PARAMETERS, __doc__)
-        report(full=p.full, json_file=p.json, before=lambda: rows(p))
+        screen, out = console(), Path(p.out)
+        sections: dict[str, list[Row]] = {}
+
+        def show(title: str, rows: list[Row]) -> None:
+            sections[title] = rows
+            screen.print(table_of(title, rows))
+
+        with threadpool_limits(1):
+            show("softmax right-hand side", right_hand_side_rows(p))
+            by_lmax = lmax_curves(p)
+            token_rows, by_count = token_measurements(p)
+            show("attention of tokens", token_rows)
+            if p.runs:
+                show("whole runs", whole_run_rows(full=p.full))
+            solves = []
+            if p.transport:
+                show("distances", distance_rows())
+                solves = semidiscrete_solves(p.full)
+                screen.print(semidiscrete_table(solves))
+            curves = [{**vars(c), "slope": c.slope} for c in (*by_lmax, *by_count)]
+            write_json(out / "benchmarks.json", **sections, semidiscrete=solves, curves=curves)
+        draw_costs(by_lmax, by_count, p.beta, out / "costs.png")
+        screen.print(f"{out / 'benchmarks.json'}, {out / 'costs.png'}")
 
 
 if __name__ == "__main__":

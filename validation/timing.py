@@ -1,9 +1,9 @@
-"""Clocks: two pieces of work timed in turn, and one piece with the processor time it took."""
+"""Clocks of processor time, which neighbours on the machine do not lengthen, and how a cost grows with size."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,25 +12,45 @@ Timed = Callable[[], object]
 Result = TypeVar("Result")
 
 
-def paired_milliseconds(work: Timed, yardstick: list[Timed], repeats: int) -> tuple[float, float, float]:
-    """Median time of ``work``, of the yardstick's parts one after the other, and the median of their paired ratios."""
+def paired_milliseconds(work: Timed, yardstick: Sequence[Timed], repeats: int) -> tuple[float, float, float]:
+    """Two pieces of work timed in turn, ``repeats`` times, after one round that does not count.
+
+    Returns the median processor time of ``work``, that of the yardstick's parts one after the other, and the median of
+    the paired ratios. Neighbours still share caches and memory: ratios move by some per cent on a busy machine.
+    """
     work()
     for part in yardstick:
         part()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        middle = time.perf_counter()
+        middle = time.process_time()
         for part in yardstick:
             part()
-        times.append((middle - start, time.perf_counter() - middle))
+        times.append((middle - start, time.process_time() - middle))
     ours, theirs = np.array(times).T * 1e3
     return float(np.median(ours)), float(np.median(theirs)), float(np.median(ours / theirs))
 
 
+def median_seconds(work: Timed, repeats: int, budget: float = np.inf) -> float:
+    """Median processor time after one call that does not count; at most ``budget`` seconds, and at least one call."""
+    work()
+    times: list[float] = []
+    while len(times) < repeats and (not times or sum(times) < budget):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return float(np.median(times))
+
+
 def wall_and_cpu_seconds(work: Callable[[], Result]) -> tuple[Result, float, float]:
-    """What ``work`` returns, the seconds that passed, and the processor's seconds, which neighbours do not lengthen."""
+    """What ``work`` returns, the seconds that passed, and the processor's seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
     return result, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def fitted_slope(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """The exponent a of seconds ≈ c·size^a, by least squares in logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])

@@ -1,10 +1,10 @@
 """Attention as a velocity law for densities: models, and their evaluation on a space."""
 
 from ..errors import InputError
-from .fields import VelocityField
+from .fields import Budget, VelocityField
 from .models import Attention, Hardmax, Softmax, Unnormalised
 
-__all__ = ["Attention", "Hardmax", "Softmax", "Unnormalised", "VelocityField", "attention_named"]
+__all__ = ["Attention", "Budget", "Hardmax", "Softmax", "Unnormalised", "VelocityField", "attention_named"]
 
 _MODELS: dict[str, type[Attention]] = {model.name: model for model in (Softmax, Unnormalised, Hardmax)}
 

@@ -1,49 +1,57 @@
 r"""The attention models: which velocity a density induces.
 
 ``Softmax`` :math:`v=P_xVN/Z`, ``Unnormalised`` :math:`v=P_xVN`, ``Hardmax`` :math:`v=P_xAx/|B^\top x|` (β = ∞,
-positive density). Several heads are summed or averaged. A model is a description; :meth:`Attention.on`
-prepares it for a space.
+positive density). Several heads are summed or averaged, and may change with time. A model is a description;
+:meth:`Attention.on` prepares it for a space.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..heads import DominantEigenspace, Head, as_heads
+from ..heads import DominantEigenspace, Head
+from ..kernels import kernel_bandwidth
+from ..schedules import Heads, HeadsLike, Varying, as_schedule
 from ..spaces import Space
 from .fields import HardmaxField, KernelField, VelocityField
-from .moments import FunkHeckeMoments, KernelMoments, QuadratureMoments
+from .moments import FactorMoments, FunkHeckeMoments, KernelMoments, QuadratureMoments
 
 Real = NDArray[np.float64]
 
-METHODS = ("auto", "funk_hecke", "quadrature")
+METHODS = ("auto", "funk_hecke", "factors", "quadrature")
 OVERFLOW_EXPONENT = 300.0
 """Largest β‖B‖ of unnormalised attention: norms square velocities of size e^{β‖B‖}."""
 
 
 class Attention(ABC):
-    """A velocity law for one or several heads.
+    """A velocity law for one or several heads, or heads that change with time (:mod:`spherepde.schedules`).
 
-    ``combine`` is "sum" or "mean" over heads; ``method`` is "funk_hecke" (B = sO, fast), "quadrature" (any B) or
-    "auto", which takes the fast path for each head that allows it. Raises InputError for anything else.
+    ``combine`` is "sum" or "mean" over heads; ``method`` is "funk_hecke" (B = sO), "factors" (any B),
+    "quadrature" (any B, slow, nothing to go wrong) or "auto", the first of these that suits each head.
+    Raises InputError for anything else.
     """
 
     name: str
 
-    def __init__(self, heads: Head | Sequence[Head], *, combine: str = "sum", method: str = "auto") -> None:
-        self.heads = as_heads(heads)
+    def __init__(self, heads: HeadsLike, *, combine: str = "sum", method: str = "auto") -> None:
+        self.schedule = as_schedule(heads)
         if combine not in ("sum", "mean"):
             raise InputError(f"attention: expected combine 'sum' or 'mean', got {combine!r}")
         if method not in METHODS:
             raise InputError(f"attention: expected method one of {', '.join(METHODS)}, got {method!r}")
         self.combine = combine
         self.method = method
+
+    @property
+    def heads(self) -> Heads:
+        """The heads at time 0, and ever after unless they change with time."""
+        return self.schedule.heads_at(0.0)
 
     @property
     def dim(self) -> int:
@@ -57,34 +65,73 @@ class Attention(ABC):
 
     @property
     def limit_space(self) -> DominantEigenspace | None:
-        """The eigenspace E on which a single head concentrates; None for several heads."""
-        return DominantEigenspace(self.heads[0].A) if len(self.heads) == 1 else None
+        """The eigenspace E on which a single head concentrates; None for several heads, or if it changes with time."""
+        single = len(self.heads) == 1 and self.schedule.constant
+        return DominantEigenspace(self.heads[0].A) if single else None
+
+    def at(self, t: float) -> Self:
+        """The same law with the heads of time t for ever."""
+        if self.schedule.constant:
+            return self
+        return type(self)(self.schedule.heads_at(t), combine=self.combine, method=self.method)
 
     @abstractmethod
     def on(self, space: Space) -> VelocityField:
-        """Prepare the velocity field on a space (plans, tables and buffers)."""
+        """Prepare the velocity field on a space (plans, tables and buffers), of the heads at time 0."""
+
+    def strength(self, start: float, until: float) -> float:
+        r"""The largest :math:`\beta\|B\|` between two times; of a function of time, at 129 of them.
+
+        Raises InputError, saying where, for heads that this attention cannot take.
+        """
+        largest = 0.0
+        for where, heads in self.schedule.samples(start, until).items():
+            try:
+                self._refuse(heads)
+            except InputError as error:
+                raise InputError(f"{where}: {error}" if where else str(error)) from None
+            largest = max(largest, *(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads))
+        return largest
+
+    def source_degree(self, start: float, until: float) -> int:
+        """The largest degree of the density that influences the velocity between two times (as in strength)."""
+        return kernel_bandwidth(self.dim, self.strength(start, until))
+
+    @property
+    def symmetric_scores(self) -> bool:
+        """Whether every B is symmetric at all times; False for a function of time, of which that is not known."""
+        known = not isinstance(self.schedule, Varying)
+        return known and all(
+            head.symmetric_score for heads in self.schedule.samples(0.0, 0.0).values() for head in heads
+        )
+
+    def _refuse(self, heads: Heads) -> None:  # noqa: B027
+        """Raise InputError for heads that this law cannot take: any will do here."""
+
+    def method_of(self, head: Head) -> str:
+        """The method that evaluates a head: with "auto" the first that suits it."""
+        if self.method != "auto":
+            return self.method
+        return "funk_hecke" if head.scaled_orthogonal() is not None else "factors"
 
     def _moments(self, space: Space) -> list[KernelMoments]:
-        def pick(head: Head) -> KernelMoments:
-            fast = head.scaled_orthogonal() is not None if self.method == "auto" else self.method == "funk_hecke"
-            return FunkHeckeMoments(head, space) if fast else QuadratureMoments(head, space)
-
-        return [pick(head) for head in self.heads]
+        evaluators: dict[str, Callable[[Head, Space], KernelMoments]] = {
+            "funk_hecke": FunkHeckeMoments,
+            "factors": FactorMoments,
+            "quadrature": QuadratureMoments,
+        }
+        return [evaluators[self.method_of(head)](head, space) for head in self.heads]
 
     def to_config(self) -> dict[str, Any]:
         """The model as the keys of a configuration file."""
         config: dict[str, Any] = {"attention": self.name, "dim": self.dim}
-        if len(self.heads) == 1:
-            return config | self.heads[0].to_config()
-        return config | {"combine": self.combine, "head": [head.to_config() for head in self.heads]}
+        if len(self.heads) > 1:
+            config["combine"] = self.combine
+        return config | self.schedule.to_config()
 
     def __repr__(self) -> str:
-        heads = ", ".join(map(repr, self.heads))
-        return (
-            f"{type(self).__name__}({heads})"
-            if len(self.heads) == 1
-            else f"{type(self).__name__}({self.combine} of {heads})"
-        )
+        several = f"{self.combine} of " if len(self.heads) > 1 else ""
+        return f"{type(self).__name__}({several}{self.schedule!r})"
 
 
 class Softmax(Attention):
@@ -107,14 +154,16 @@ class Unnormalised(Attention):
 
     def on(self, space: Space) -> VelocityField:
         """Prepare the velocity field on a space."""
-        for head in self.heads:
-            exponent = head.beta * float(np.linalg.norm(head.B, 2))
-            if exponent > OVERFLOW_EXPONENT:
-                raise InputError(
-                    f"unnormalised attention with beta*|B| = {exponent:g}: velocities reach e^{exponent:g}; "
-                    f"expected beta*|B| <= {OVERFLOW_EXPONENT:g}, or attention 'softmax'"
-                )
+        self._refuse(self.heads)
         return KernelField(space, self._moments(space), self.head_weight, normalise=False)
+
+    def _refuse(self, heads: Heads) -> None:
+        exponent = max(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads)
+        if exponent > OVERFLOW_EXPONENT:
+            raise InputError(
+                f"unnormalised attention with beta*|B| = {exponent:g}: velocities reach e^{exponent:g}; "
+                f"expected beta*|B| <= {OVERFLOW_EXPONENT:g}, or attention 'softmax'"
+            )
 
 
 class Hardmax(Attention):
@@ -127,11 +176,22 @@ class Hardmax(Attention):
 
     def on(self, space: Space) -> VelocityField:
         """Prepare the velocity field on a space."""
+        self._refuse(self.heads)
         return HardmaxField(space, self.heads, self.head_weight)
+
+    def _refuse(self, heads: Heads) -> None:
+        for head in heads:
+            if np.linalg.svd(head.B, compute_uv=False)[-1] <= 1e-12 * np.linalg.norm(head.B, 2):
+                raise InputError(f"hardmax attention divides by |B'x|: expected an invertible B, got {head.B.tolist()}")
+
+    def source_degree(self, start: float, until: float) -> int:
+        """Zero: the density does not influence the velocity."""
+        self.strength(start, until)
+        return 0
 
     def to_config(self) -> dict[str, Any]:
         """The model as the keys of a configuration file: hardmax has no β."""
         config = super().to_config()
-        for table in config.get("head", [config]):
-            table.pop("beta")
+        for table in config.get("head", [config.get("layers", config)]):
+            table.pop("beta", None)
         return config

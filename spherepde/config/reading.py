@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError
-from .tables import MismatchError, RunConfig
+from .base import MismatchError
+from .model import resolve_layers
+from .tables import RunConfig
 
 LOG_BETA = re.compile(r"\s*(?:(\d+\.?\d*|\.\d+)\s*\*\s*)?log\(\s*beta\s*\)\s*")
 """The only formula allowed in time.until: an optional multiplier times log(beta)."""
@@ -27,6 +29,7 @@ SHOWN = 60
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
     """Read a TOML file, apply overrides such as "time.until=3", and check everything.
 
+    The name of a file of layers is relative to the TOML file, in an override to the working directory.
     The value of an override is read as TOML, and is a string where that fails. Missing tables are made; entries of
     arrays of tables are numbered from 0, as in "model.head.0.beta=4".
     Raises InputError when the file cannot be read, is not TOML, or says something that cannot be used.
@@ -39,6 +42,9 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
         raise InputError(f"{source}: cannot be read ({error.strerror}); expected a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{source}: is not TOML: {error}") from None
+    model = tables.get("model")
+    if isinstance(model, dict) and isinstance(model.get("layers"), str):
+        model["layers"] = os.path.join(os.path.dirname(source), model["layers"])
     for override in overrides:
         _override(tables, override)
     return parse_config(tables, source + "".join(f" with {override}" for override in overrides))
@@ -50,6 +56,12 @@ def parse_config(tables: Mapping[str, Any], source: str = "configuration") -> Ru
     Raises InputError: one sentence about the first mistake, which begins with ``source``.
     """
     plain = _plain(tables)
+    model = plain.get("model")
+    if isinstance(model, dict) and isinstance(model.get("layers"), str | dict):
+        try:
+            plain["model"] = resolve_layers(model)
+        except InputError as error:
+            raise InputError(f"{source}: model.{error}") from None
     try:
         return RunConfig.model_validate(_evaluate_until(plain))
     except ValidationError as error:

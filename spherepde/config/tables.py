@@ -1,102 +1,18 @@
 """The tables of a configuration and what each key takes.
 
 The ``description`` of a field says what was expected when a value is refused, so that every field says it once. Checks
-across keys raise :class:`MismatchError`, which names the key to blame. Everything is dimensionless, seconds excepted.
+across keys raise :class:`~spherepde.config.base.MismatchError`, which names the key to blame. Everything is
+dimensionless, seconds excepted.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Rows = list[list[float]]
-Matrix = Literal["identity"] | Rows
-
-MATRIX = "'identity' or a dim x dim matrix of numbers"
-VECTOR = "a list of dim numbers"
-WEIGHT = "a weight > 0"
-BETA = "an inverse temperature > 0"
-
-
-class MismatchError(ValueError):
-    """Keys that do not go together: the key to blame, relative to the table that noticed, and what was expected."""
-
-    def __init__(self, key: str, expected: str) -> None:
-        super().__init__(expected)
-        self.key, self.expected = key, expected
-
-
-class Table(BaseModel):
-    """A table that takes no other keys and no other types than its own, and never changes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class HeadTable(Table):
-    """``[[model.head]]``: V and B (the identity when left out), or Q and K instead of B; beta."""
-
-    V: Matrix | None = Field(default=None, description=MATRIX)
-    B: Matrix | None = Field(default=None, description=MATRIX)
-    Q: Rows | None = Field(default=None, description="a k x dim matrix of numbers")
-    K: Rows | None = Field(default=None, description="a k x dim matrix of numbers")
-    beta: float | None = Field(default=None, gt=0, description=BETA)
-
-    def check(self, dim: int, needs_beta: bool, prefix: str = "") -> None:
-        """Raise MismatchError if the matrices do not fit the dimension and each other, or beta is missing."""
-        for key in "VBQK":
-            value = getattr(self, key)
-            rows = dim if key in "VB" else len(self.Q or value or ())
-            if isinstance(value, list) and (len(value) != rows or {len(row) for row in value} != {dim}):
-                raise MismatchError(
-                    prefix + key, f"{rows or 'one or more'} rows of {dim} numbers, as model.dim = {dim}"
-                )
-        if (self.Q is None) != (self.K is None):
-            raise MismatchError(prefix + ("Q" if self.Q is None else "K"), "Q and K together")
-        if self.Q is not None and self.B is not None:
-            raise MismatchError(prefix + "B", "either B or the pair Q, K")
-        if needs_beta and self.beta is None:
-            raise MismatchError(prefix + "beta", BETA)
-
-    def arguments(self, dim: int) -> dict[str, Any]:
-        """Keyword arguments of :class:`spherepde.heads.Head`: arrays for matrices, no beta if none is given."""
-
-        def array(value: Matrix) -> Any:
-            return np.eye(dim) if value == "identity" else np.array(value, dtype=np.float64)
-
-        matrices = {key: getattr(self, key) for key in "VBQK" if getattr(self, key) is not None}
-        beta = {} if self.beta is None else {"beta": self.beta}
-        return {key: array(value) for key, value in ({"V": "identity"} | matrices).items()} | beta
-
-
-class ModelTable(HeadTable):
-    """``[model]``: dimension, attention law, diffusion, and one head's own keys or ``[[model.head]]`` tables."""
-
-    dim: int = Field(ge=2, le=3, description="2 or 3 (the zonal solver for dim >= 4 is not available yet)")
-    attention: Literal["softmax", "unnormalised", "hardmax"] = Field(
-        default="softmax", description="'softmax', 'unnormalised' or 'hardmax'"
-    )
-    diffusion: float = Field(default=0.0, ge=0, description="a number >= 0")
-    head: list[HeadTable] | None = Field(default=None, min_length=1, description="one or more [[model.head]] tables")
-    combine: Literal["sum", "mean"] = Field(default="sum", description="'sum' or 'mean'")
-
-    @model_validator(mode="after")
-    def _check(self) -> ModelTable:
-        needs_beta = self.attention != "hardmax"
-        if self.head is None:
-            self.check(self.dim, needs_beta)
-            return self
-        for key in HeadTable.model_fields:
-            if getattr(self, key) is not None:
-                raise MismatchError(key, "this key inside the [[model.head]] tables, since there are some")
-        for i, head in enumerate(self.head):
-            head.check(self.dim, needs_beta, f"head.{i}.")
-        return self
-
-    def head_arguments(self) -> list[dict[str, Any]]:
-        """One dict of :class:`spherepde.heads.Head` keywords for each head."""
-        return [head.arguments(self.dim) for head in self.head or (self,)]
+from .base import VECTOR, WEIGHT, MismatchError, Rows, Table
+from .model import ModelTable
 
 
 class DensityTable(Table):

@@ -8,20 +8,18 @@ a set of targets is then evaluated for any measure: a density, or a cloud of tok
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..heads import Head
-from .base import KernelSums, Real
-from .ellipsoid import EllipsoidSums, principal_frame, smooth_degrees
+from .base import TRANSFORM_FLOOR, KernelSums, Real, kappa_range
+from .ellipsoid import EllipsoidSums, amplification, principal_frame, smooth_degrees
 from .ring import CircleSums, PlaneSums
 from .sphere import IsotropicSums, ScatteredSums
 
-__all__ = ["KernelSums", "kernel_sums"]
+__all__ = ["TRANSFORM_FLOOR", "KernelSums", "kernel_sums"]
 
 NEGLIGIBLE = 1e-13
 """A singular value σ of B with βσ below this changes no digit of e^{β⟨x,By⟩}."""
 LARGEST_AMPLIFICATION = 105.0
-"""Largest σ₁/σ₃·max(1, 1/βσ₃), by which the ellipsoid's grid multiplies its errors: measured, they reach 7e-11 there."""
+"""Beyond it the ellipsoid's grid is not taken: measured, its errors reach 7e-11 there."""
 NODES_FOR_A_TARGET = 4.0
 """Larger grids cost more than evaluating every factor at the targets."""
 
@@ -36,11 +34,10 @@ def kernel_sums(head: Head, targets: Real, *, threads: int = 1) -> KernelSums:
         return CircleSums(head, targets)
     if head.scaled_orthogonal() is not None:
         return IsotropicSums(head, targets, threads)
-    sizes = head.beta * np.linalg.svd(head.B, compute_uv=False)
-    if sizes[-1] < NEGLIGIBLE:
+    if kappa_range(head)[0] < NEGLIGIBLE:
         return PlaneSums(head, targets, threads)
     degrees = None
-    if sizes[0] / sizes[-1] * max(1.0, 1.0 / sizes[-1]) < LARGEST_AMPLIFICATION:
+    if amplification(head) < LARGEST_AMPLIFICATION:
         score = head.B @ principal_frame(head.B).T
         degrees = smooth_degrees(head.beta, score, NODES_FOR_A_TARGET * len(targets))
     return ScatteredSums(head, targets, threads) if degrees is None else EllipsoidSums(head, targets, degrees, threads)

@@ -19,7 +19,7 @@ from scipy.fft import next_fast_len
 from ..heads import Head
 from ..spaces import Sphere
 from ..spaces.ducc import condon_shortley
-from .base import Modal, Real, directions, kappa_range
+from .base import TRANSFORM_FLOOR, Modal, Real, directions, kappa_range
 from .radial import RadialFactors, radial_factors
 
 NEIGHBOURS = 16
@@ -92,28 +92,39 @@ class RingInterpolation:
         _interpolate(self._grid, self._start, self._bump, self._weights, partition, radial, tangent)
 
 
+@njit(cache=True, error_model="numpy")
+def _scale_rows(basis, c, modes):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Row m of the basis times c_m; numpy would take a buffer to broadcast it."""
+    for m in range(basis.shape[0]):
+        for k in range(basis.shape[1]):
+            modes[m, k] = basis[m, k] * c[m]
+
+
 class CircleSums:
     """Kernel sums on S¹ for any B, singular ones included."""
 
+    floor = TRANSFORM_FLOOR
+
     def __init__(self, head: Head, targets: Real) -> None:
-        length, self._omega = directions(head, targets)
+        length, omega = directions(head, targets)
+        self._omega = np.ascontiguousarray(omega.T)
         self.log_scale = head.beta * length
-        factors = radial_factors(2, *kappa_range(head.beta, length))
+        factors = radial_factors(2, *kappa_range(head))
         self.source_degree = factors.source_degree
-        angle = np.arctan2(self._omega[:, 1], self._omega[:, 0])
+        angle = np.arctan2(self._omega[1], self._omega[0])
         self._ring = RingInterpolation(factors, self.log_scale, angle, fields=2)
         basis = factors.degree_basis.T * (self._ring.correction / (2.0 * np.pi))[:, None]
         self._basis = np.hstack([basis, 1j * np.arange(self.source_degree + 1)[:, None] * basis])
+        self._along = np.stack([-self._omega[1], self._omega[0]])
         self._radial, self._tangent = np.empty(len(targets)), np.empty((1, len(targets)))
+        self._term = np.empty((2, len(targets)))
 
     def evaluate(self, c: Modal, partition: Real, first: Real) -> None:
         """Fill Z and the Cartesian components of N, both scaled."""
-        np.multiply(self._basis, c[:, None], out=self._ring.modes)
+        _scale_rows(self._basis, c, self._ring.modes)
         self._ring.evaluate(partition, self._radial, self._tangent)
-        omega = self._omega.T
-        np.multiply(self._radial, omega, out=first)
-        first[0] -= self._tangent[0] * omega[1]
-        first[1] += self._tangent[0] * omega[0]
+        np.multiply(self._radial, self._omega, out=first)
+        first += np.multiply(self._tangent[0], self._along, out=self._term)
 
 
 @njit(cache=True, error_model="numpy")
@@ -142,12 +153,14 @@ class PlaneSums:
     across, the derivative towards the pole.
     """
 
+    floor = TRANSFORM_FLOOR
+
     def __init__(self, head: Head, targets: Real, threads: int) -> None:
         frame = np.linalg.svd(head.B)[2]
         self._frame = frame * np.linalg.det(frame)  # rows: two axes of the plane and its normal, right-handed
         length, omega = directions(head, targets)
         self.log_scale = head.beta * length
-        factors = radial_factors(3, 0.0, kappa_range(head.beta, length)[1])
+        factors = radial_factors(3, 0.0, kappa_range(head)[1])
         self.source_degree = factors.source_degree
         self._basis = np.ascontiguousarray(factors.degree_basis.T)
         self._space = Sphere(self.source_degree, threads=threads)

@@ -3,7 +3,8 @@ r"""The contract every space keeps: nodal grid, modal coefficients, and the exac
 Conventions (written into every run file by :attr:`Space.conventions`): real functions, orthonormal
 harmonics without Condon–Shortley phase, m-major packing; on the circle Fourier coefficients
 :math:`c_k=\int f e^{-ik\theta}d\theta`, so that :math:`c_0` is the mass. A space holds no state; a
-function on it is a bare complex array of modal coefficients.
+function on it is a bare complex array of modal coefficients. Given an array ``out``, contiguous and of the right type,
+a map writes its result there, returns it and allocates nothing after its first call.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Space(ABC):
         """Values at the nodes of the function with coefficients u (synthesis); ``out`` comes from :meth:`empty`."""
 
     @abstractmethod
-    def to_modal(self, f: Real) -> Modal:
+    def to_modal(self, f: Real, out: Modal | None = None) -> Modal:
         """Coefficients of the function with nodal values f (analysis; exact for band-limited f)."""
 
     @abstractmethod
@@ -80,7 +81,7 @@ class Space(ABC):
         """Surface gradient at the nodes in the tangent frame, shape (d-1, *shape)."""
 
     @abstractmethod
-    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
+    def divergence(self, field: Real, out: Modal | None = None, *, overwrite: bool = False) -> Modal:
         r"""Coefficients of div F, the exact adjoint of minus the gradient: ⟨div F, g⟩ = −∫F·∇g.
 
         With ``overwrite`` the field, which must come from :meth:`empty`, is destroyed to save a copy.
@@ -95,8 +96,8 @@ class Space(ABC):
         """Coefficients of the Dirac mass at a unit vector (d,)."""
 
     @abstractmethod
-    def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
-        r"""Coefficients of :math:`x\mapsto f(O^\top x)` for an orthogonal O, reflections included."""
+    def rotate(self, u: Modal, orthogonal: ArrayLike, out: Modal | None = None) -> Modal:
+        r"""Coefficients of :math:`x\mapsto f(O^\top x)` for an orthogonal O, reflections included; ``out`` is not u."""
 
     @abstractmethod
     def refined(self, lmax: int) -> Self:
@@ -122,6 +123,10 @@ class Space(ABC):
         """An uninitialised nodal array (*leading, *shape) in the memory order the transforms like best."""
         return np.empty((*leading, *self.shape))
 
+    def flat(self, nodal: Real) -> Real:
+        """Nodal values (…, *shape) as (…, n), in the order they have in memory: a view of arrays from :meth:`empty`."""
+        return nodal
+
     def integrate(self, f: Real) -> float:
         """∫ f over the sphere from nodal values."""
         return float(np.vdot(self.weights, f))
@@ -130,12 +135,13 @@ class Space(ABC):
         """L² inner product of two functions given by coefficients (Parseval)."""
         return float(np.sum(self.parseval * (u.real * v.real + u.imag * v.imag)))
 
-    def restrict(self, u: Modal, lmax: int) -> Modal:
+    def restrict(self, u: Modal, lmax: int, out: Modal | None = None) -> Modal:
         """The coefficients of degree ≤ lmax, packed as in that space: cut, or padded with zeros where u has none."""
         count, positions = self._packing(lmax)
         if lmax <= self.lmax:
-            return u[positions]
-        padded = np.zeros(count, complex)
+            return np.take(u, positions, out=out, mode="clip")  # checking bounds would cost numpy a buffer
+        padded = np.empty(count, complex) if out is None else out
+        padded.fill(0.0)
         padded[positions] = u
         return padded
 

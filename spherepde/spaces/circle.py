@@ -23,6 +23,11 @@ from .base import Modal, Real, Space, checked_degree
 LARGEST_DEGREE = 2**20
 
 
+def dealiased_nodes(lmax: int) -> int:
+    """How many equispaced angles integrate products of three harmonics, a number at which FFTs are fast."""
+    return int(next_fast_len(3 * lmax + 2, real=True))
+
+
 class Circle(Space):
     """Trigonometric polynomials of degree ≤ ``lmax`` on at least 3·lmax + 2 equispaced angles.
 
@@ -43,7 +48,7 @@ class Circle(Space):
             raise InputError(f"Circle: expected backend 'auto', got {backend!r} (shtns and ducc0 belong to the sphere)")
         self.lmax = lmax = checked_degree("Circle", lmax, LARGEST_DEGREE)
         self.threads = threads
-        n = nodes or next_fast_len(3 * lmax + 2, real=True)
+        n = nodes or dealiased_nodes(lmax)
         self.shape = (n,)
         self.theta = 2.0 * np.pi * np.arange(n) / n
         self.points = np.stack([np.cos(self.theta), np.sin(self.theta)], axis=-1)
@@ -51,8 +56,10 @@ class Circle(Space):
         self.degree = np.arange(lmax + 1)
         self.order = np.zeros(lmax + 1, dtype=np.int64)
         self.parseval = np.where(self.degree == 0, 1.0, 2.0) / (2.0 * np.pi)
+        self._derivative = 1j * self.degree
         self._nodal = pyfftw.empty_aligned(n, dtype="float64")
         self._spectrum = pyfftw.zeros_aligned(n // 2 + 1, dtype="complex128")
+        self._kept = self._spectrum[: lmax + 1]
         plan: dict[str, Any] = {"threads": 1, "flags": ("FFTW_ESTIMATE",)}
         self._forward = pyfftw.FFTW(self._nodal, self._spectrum, **plan)
         self._backward = pyfftw.FFTW(
@@ -72,34 +79,34 @@ class Circle(Space):
         """The unit tangent (−sin θ, cos θ), shape (1, n, 2)."""
         return np.stack([-self.points[:, 1], self.points[:, 0]], axis=-1)[None]
 
-    def _synthesise(self, u: Modal, out: Real | None) -> Real:
-        self._spectrum[: self.lmax + 1] = u
+    def _synthesise(self, out: Real | None) -> Real:
+        """Nodal values of the coefficients in ``_kept``."""
         self._spectrum[self.lmax + 1 :] = 0.0
         self._backward.execute()  # unnormalised, reads k >= 0 as half of a Hermitian sum
         return np.multiply(self._nodal, 1.0 / (2.0 * np.pi), out=out)
 
-    def _analyse(self, f: Real) -> Modal:
-        self._nodal[:] = f
-        self._forward.execute()
-        return self._spectrum[: self.lmax + 1] * (2.0 * np.pi / self.shape[0])
-
     def to_nodal(self, u: Modal, out: Real | None = None) -> Real:
         """Values at the nodes, shape (n,)."""
-        return self._synthesise(u, out)
+        self._kept[:] = u
+        return self._synthesise(out)
 
-    def to_modal(self, f: Real) -> Modal:
+    def to_modal(self, f: Real, out: Modal | None = None) -> Modal:
         """Fourier coefficients c_k, shape (lmax+1,)."""
-        return self._analyse(f)
+        self._nodal[:] = f
+        self._forward.execute()
+        return np.multiply(self._kept, 2.0 * np.pi / self.shape[0], out=out)
 
     def gradient(self, u: Modal, out: Real | None = None) -> Real:
         """Derivative with respect to θ at the nodes, shape (1, n)."""
         result = np.empty((1, *self.shape)) if out is None else out
-        self._synthesise(1j * self.degree * u, result[0])
+        np.multiply(self._derivative, u, out=self._kept)
+        self._synthesise(result[0])
         return result
 
-    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
+    def divergence(self, field: Real, out: Modal | None = None, *, overwrite: bool = False) -> Modal:
         """Coefficients of ∂_θ F for a field of shape (1, n)."""
-        return 1j * self.degree * self._analyse(field[0])
+        coefficients = self.to_modal(field[0], out)
+        return np.multiply(self._derivative, coefficients, out=coefficients)
 
     def evaluate(self, u: Modal, points: ArrayLike) -> Real:
         """Values at unit vectors (n, 2), by a non-uniform FFT."""
@@ -117,11 +124,14 @@ class Circle(Space):
         x = np.asarray(point, dtype=np.float64)
         return np.exp(-1j * self.degree * np.arctan2(x[1], x[0]))
 
-    def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
+    def rotate(self, u: Modal, orthogonal: ArrayLike, out: Modal | None = None) -> Modal:
         """Coefficients of f(Oᵀx): a phase, and a conjugation if O reflects."""
         O = np.asarray(orthogonal, dtype=np.float64)
-        phase = np.exp(-1j * self.degree * np.arctan2(O[1, 0], O[0, 0]))
-        return phase * (u if np.linalg.det(O) > 0 else np.conj(u))
+        proper, angle = np.linalg.det(O) > 0, np.arctan2(O[1, 0], O[0, 0])
+        turned = np.multiply(self._derivative, -angle if proper else angle, out=out)
+        np.exp(turned, out=turned)
+        turned *= u
+        return turned if proper else np.conj(turned, out=turned)
 
     def refined(self, lmax: int) -> Circle:
         """Circle with another lmax on its own grid."""

@@ -45,25 +45,22 @@ class ShtnsTransforms:
     def __init__(self, lmax: int, nlat: int, nphi: int, *, threads: int) -> None:
         self._sht = shtns.sht(lmax, lmax, 1, _NORM, threads)
         self._sht.set_grid(nlat, nphi, _GRID, 0.0)
-        self._eigenvalues = -(self._sht.l * (self._sht.l + 1.0))
+        self._eigenvalues = -(self._sht.l * (self._sht.l + 1.0)) + 0j  # complex, as the coefficients they scale
+        self._toroidal = np.empty(self._sht.nlm, complex)
 
     def synthesis(self, u: Modal, out: Real) -> None:
         """Nodal values."""
         self._sht.SH_to_spat(u, out)
 
-    def analysis(self, f: Real) -> Modal:
+    def analysis(self, f: Real, out: Modal) -> None:
         """Coefficients."""
-        u = np.empty(self._sht.nlm, complex)
-        self._sht.spat_to_SH(f, u)
-        return u
+        self._sht.spat_to_SH(f, out)
 
     def gradient(self, u: Modal, out: Real) -> None:
         """Surface gradient."""
         self._sht.SHsph_to_spat(u, out[0], out[1])
 
-    def divergence(self, field: Real) -> Modal:
+    def divergence(self, field: Real, out: Modal) -> None:
         """Surface divergence: the spheroidal potential times −l(l+1)."""
-        spheroidal, toroidal = np.empty(self._sht.nlm, complex), np.empty(self._sht.nlm, complex)
-        self._sht.spat_to_SHsphtor(field[0], field[1], spheroidal, toroidal)
-        spheroidal *= self._eigenvalues
-        return spheroidal
+        self._sht.spat_to_SHsphtor(field[0], field[1], out, self._toroidal)
+        out *= self._eigenvalues

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import InputError
 from ..quadrature import gauss_legendre, spherical_points
 from .base import Modal, Real, Space, checked_degree
-from .ducc import DuccTransforms
+from .ducc import DuccTransforms, condon_shortley
 from .transforms import SphereTransforms
 
 LARGEST_DEGREE = 4095
@@ -42,7 +42,7 @@ def _choose(backend: str) -> type[SphereTransforms]:
     return ShtnsTransforms
 
 
-def _dealiased_grid(lmax: int) -> tuple[int, int]:
+def dealiased_grid(lmax: int) -> tuple[int, int]:
     """Latitudes and longitudes that integrate products of three harmonics, in sizes at which SHTns is fast.
 
     Latitudes: an odd multiple of 8, whole vectors that do not fall on the same cache lines. Longitudes: 2^k times
@@ -73,7 +73,7 @@ class Sphere(Space):
         self, lmax: int, *, backend: str = "auto", threads: int = 1, grid: tuple[int, int] | None = None
     ) -> None:
         self.lmax = lmax = checked_degree("Sphere", lmax, LARGEST_DEGREE)
-        grid = grid or _dealiased_grid(lmax)
+        grid = grid or dealiased_grid(lmax)
         self.threads = threads
         self.shape = grid
         self._transforms = _choose(backend)(lmax, *grid, threads=threads)
@@ -111,6 +111,10 @@ class Sphere(Space):
         """An uninitialised nodal array (*leading, n_theta, n_phi) with theta fastest in memory."""
         return np.empty((*leading, *self.shape[::-1])).swapaxes(-1, -2)
 
+    def flat(self, nodal: Real) -> Real:
+        """Nodal values (…, n_theta, n_phi) as (…, n), theta fastest."""
+        return nodal.swapaxes(-1, -2).reshape(*nodal.shape[:-2], -1)
+
     def integrate(self, f: Real) -> float:
         """∫ f over the sphere from nodal values."""
         return float(self._latitude_weights @ f.sum(axis=-1))
@@ -121,9 +125,13 @@ class Sphere(Space):
         self._transforms.synthesis(u, result.T)
         return result
 
-    def to_modal(self, f: Real) -> Modal:
+    def to_modal(self, f: Real, out: Modal | None = None) -> Modal:
         """Coefficients c_lm, shape ((lmax+1)(lmax+2)/2,)."""
-        return self._transforms.analysis(f.T.copy(order="C"))
+        result = np.empty(self.n_modal, complex) if out is None else out
+        spare = self._spare_field[0]  # analysis may destroy its input
+        np.copyto(spare, f.T)
+        self._transforms.analysis(spare, result)
+        return result
 
     def gradient(self, u: Modal, out: Real | None = None) -> Real:
         """Components of the surface gradient along e_theta and e_phi, shape (2, n_theta, n_phi)."""
@@ -131,14 +139,27 @@ class Sphere(Space):
         self._transforms.gradient(u, result.swapaxes(-1, -2))
         return result
 
-    def divergence(self, field: Real, *, overwrite: bool = False) -> Modal:
+    def divergence(self, field: Real, out: Modal | None = None, *, overwrite: bool = False) -> Modal:
         """Coefficients of the surface divergence of a field of shape (2, n_theta, n_phi)."""
+        result = np.empty(self.n_modal, complex) if out is None else out
         swapped = field.swapaxes(-1, -2)
-        return self._transforms.divergence(swapped if overwrite else swapped.copy(order="C"))
+        if not overwrite:
+            np.copyto(self._spare_field, swapped)
+            swapped = self._spare_field
+        self._transforms.divergence(swapped, result)
+        return result
 
     @cached_property
-    def _phase(self) -> Real:
-        return np.where(self.order % 2 == 0, 1.0, -1.0)  # between our harmonics and ducc0's, which carry (-1)^m
+    def _spare_field(self) -> Real:
+        return np.empty((2, *self.shape[::-1]))
+
+    @cached_property
+    def _phase(self) -> Modal:
+        return condon_shortley(self.lmax)
+
+    @cached_property
+    def _phase_of_reflection(self) -> Modal:
+        return np.where((self.degree + self.order) % 2 == 0, 1.0 + 0j, -1.0)  # (−1)^m, and (−1)^l for x → −x
 
     def evaluate(self, u: Modal, points: ArrayLike) -> Real:
         """Values at unit vectors (n, 3), by ducc0's non-uniform spherical transform."""
@@ -166,14 +187,15 @@ class Sphere(Space):
         )
         return np.asarray(coefficients[0] * self._phase)
 
-    def rotate(self, u: Modal, orthogonal: ArrayLike) -> Modal:
+    def rotate(self, u: Modal, orthogonal: ArrayLike, out: Modal | None = None) -> Modal:
         """Coefficients of f(Oᵀx): a Wigner rotation, after the parity (−1)^l if O reflects."""
         O = np.asarray(orthogonal, dtype=np.float64)
         proper = np.linalg.det(O) > 0
         psi, theta, phi = Rotation.from_matrix(O if proper else -O).as_euler("zyz", suppress_warnings=True)
-        flipped = u if proper else u * np.where(self.degree % 2 == 0, 1.0, -1.0)
-        rotated = ducc0.sht.rotate_alm(flipped * self._phase, self.lmax, psi, theta, phi, nthreads=self.threads)
-        return np.asarray(rotated * self._phase)
+        turned = np.multiply(u, self._phase if proper else self._phase_of_reflection, out=out)
+        ducc0.sht.rotate_alm(turned, self.lmax, psi, theta, phi, nthreads=self.threads, out=turned)
+        turned *= self._phase
+        return turned
 
     def refined(self, lmax: int) -> Sphere:
         """Sphere with another lmax on its own grid."""

@@ -11,7 +11,7 @@ class SphereTransforms(Protocol):
     """Transforms between coefficients (m-major, no Condon–Shortley phase) and a Gauss grid.
 
     Nodal arrays are C-contiguous with theta fastest, (nphi, nlat): the layout in which the Legendre sums run at full
-    speed. Inputs of ``analysis`` and ``divergence`` may be destroyed.
+    speed. Inputs of ``analysis`` and ``divergence`` may be destroyed. Results go to ``out``, no array is allocated.
     """
 
     name: str
@@ -21,11 +21,11 @@ class SphereTransforms(Protocol):
     def synthesis(self, u: Modal, out: Real) -> None:
         """Nodal values into ``out`` (nphi, nlat)."""
 
-    def analysis(self, f: Real) -> Modal:
+    def analysis(self, f: Real, out: Modal) -> None:
         """Coefficients by Gauss quadrature."""
 
     def gradient(self, u: Modal, out: Real) -> None:
         """Components (∂_θ, ∂_φ/sin θ) into ``out`` (2, nphi, nlat)."""
 
-    def divergence(self, field: Real) -> Modal:
+    def divergence(self, field: Real, out: Modal) -> None:
         """Minus the adjoint of ``gradient`` under Gauss quadrature."""

@@ -4,7 +4,7 @@
 
     /          time*, axes (theta[, phi]), lm     time, theta, phi, density (time, axes),
                                                   coefficients (time, lm), degree, order (lm)
-    /series    t*, component, component_2         t and one variable per SeriesSpec
+    /series    t*, component, component_2, head   t and one variable per SeriesSpec
     /velocity  t*, lm_source                      t, degree, order (lm_source), moments (t, lm_source)
 
 Stars are unlimited dimensions. The source moments have a dimension of their own because a tree of
@@ -32,16 +32,25 @@ FORMAT_VERSION = 1
 
 CHUNK_BYTES = 2**18
 CHUNK_ROWS = 1024
-RESERVED = ("t", "component", "component_2")
+RESERVED = ("t", "component", "component_2", "head")
 MODES = "degree order"
 
 
 @dataclass(frozen=True)
 class SeriesSpec:
-    """One recorded quantity: trailing shape (), (d,) or (d, d), and what it is in words."""
+    """One recorded quantity: trailing shape (), (d,) or (d, d), what it is in words, and what its entries belong to.
+
+    ``along`` names the dimension of a vector: "component" of R^d, or another that has its own length, like "head".
+    """
 
     shape: tuple[int, ...]
     long_name: str
+    along: str = "component"
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the trailing dimensions."""
+        return (self.along, f"{self.along}_2")[: len(self.shape)]
 
 
 def attribute(value: Any) -> str | int | float:
@@ -81,19 +90,19 @@ def _modes(group: h5netcdf.Group, dim: str, degree: NDArray[np.integer[Any]], or
 
 def _series(group: h5netcdf.Group, series: Mapping[str, SeriesSpec]) -> None:
     """Create the dense axis ``t`` and the recorded quantities along it."""
-    sizes = {n for spec in series.values() for n in spec.shape}
-    if len(sizes) > 1 or any(len(spec.shape) > 2 for spec in series.values()):
+    sizes = {(spec.along, n) for spec in series.values() for n in spec.shape}
+    if len(dict(sizes)) < len(sizes) or any(len(spec.shape) > 2 for spec in series.values()):
         shapes = {name: spec.shape for name, spec in series.items() if spec.shape}
         raise InputError(f"series of shapes {shapes}: expected (), (d,) or (d, d) with a single d")
     group.dimensions["t"] = None
-    for size in sizes:
-        group.dimensions.update({"component": size, "component_2": size})
+    lengths = dict(sizes)
+    for spec in series.values():
+        group.dimensions.update({dim: lengths[spec.along] for dim in spec.dims if dim not in group.dimensions})
     _growing(group, "t", ("t",), (), np.float64, long_name="time of each record")
     for name, spec in series.items():
         if name in RESERVED or not name.isidentifier():
             raise InputError(f"series named {name!r}: expected a word of letters, digits and _ other than {RESERVED}")
-        dims = ("t", "component", "component_2")[: 1 + len(spec.shape)]
-        _growing(group, name, dims, spec.shape, np.float64, long_name=spec.long_name)
+        _growing(group, name, ("t", *spec.dims), spec.shape, np.float64, long_name=spec.long_name)
 
 
 def empty_run_file(

@@ -81,7 +81,7 @@ class RunFile:
 
     @cached_property
     def series(self) -> dict[str, Floats]:
-        """Every recorded quantity by name, (n,), (n, d) or (n, d, d), and their times under "t"."""
+        """Every recorded quantity by name, (n,), (n, d), (n, d, d) or (n, heads), and their times under "t"."""
         return {name: variable[: self._counts[1]] for name, variable in self._records.items()}
 
     @cached_property

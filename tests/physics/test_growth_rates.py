@@ -1,8 +1,9 @@
-"""C12: small perturbations of the uniform density grow at the Funk–Hecke rates, minus κl(l+d−2) with diffusion."""
+"""C12, C32: perturbations of the uniform density grow at the Funk–Hecke rates, of several heads at their sum."""
 
 import numpy as np
 import pytest
 from physics_helpers import evolve, number, perturbation, space_of, uniform_state
+from scipy.special import ive
 
 from spherepde import exact
 from spherepde.attention import Softmax, Unnormalised
@@ -66,6 +67,35 @@ def test_decay_rate_of_repulsion(dim):
 
 def test_growth_rate_with_the_other_backend():
     check(3, "softmax", 5.0, backend="ducc0", tag=" ducc0")
+
+
+def rate_of_heads(dim, attention, combine, scales, betas):
+    r"""Heads V = B = m I: :math:`\gamma_l=l(l+d-2)\sum_h\lambda_l(\beta_hm_h)/\beta_h`, softmax each over its own λ₀.
+
+    λ_l(κ) ∝ κ^{1−d/2} I_{l+d/2−1}(κ), normalised to a kernel of mean λ₀ over the sphere; it has the parity of l in κ.
+    """
+    order, total = 0.5 * dim - 1.0, np.zeros(len(DEGREES))
+    for m, beta in zip(scales, betas, strict=True):
+        kappa = beta * abs(m)
+        ratio = np.sign(m) ** DEGREES * ive(DEGREES + order, kappa) / ive(order, kappa)
+        zeroth = np.sinh(kappa) / kappa if dim == 3 else ive(0, kappa) * np.exp(kappa)
+        total += ratio / beta * (1.0 if attention == "softmax" else zeroth)
+    return DEGREES * (DEGREES + dim - 2) * total / (1.0 if combine == "sum" else len(scales))
+
+
+@pytest.mark.parametrize("combine", ["sum", "mean"])
+@pytest.mark.parametrize("attention", MODELS)
+@pytest.mark.parametrize("dim", [2, 3])
+def test_growth_rate_of_several_heads(dim, attention, combine):
+    """Three radial heads, one attending to the opposite side, at two temperatures."""
+    scales, betas = (1.0, 0.4, -0.7), (4.0, 4.0, 6.0)
+    heads = [Head(m * np.eye(dim), m * np.eye(dim), beta=beta) for m, beta in zip(scales, betas, strict=True)]
+    equation = ContinuityEquation(space_of(dim, LMAX), MODELS[attention](heads, combine=combine))
+    expected = rate_of_heads(dim, attention, combine, scales, betas)
+    rates, spread = measured_rates(equation, 1.0 / np.max(np.abs(expected)))
+    for l, rate, target in zip(DEGREES, rates, expected, strict=True):
+        number(f"C32 S{dim - 1} {attention}, {combine} of 3 heads, degree {l}", rate, target, rtol=1e-8)
+    assert np.max(spread / np.abs(expected)) <= 2e-8, "all orders of a degree grow alike"
 
 
 @pytest.mark.parametrize(
