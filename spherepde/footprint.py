@@ -14,17 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .attention import Attention
 from .heads import Head
-from .kernel_sums.radial import radial_factors
-from .kernels import kernel_bandwidth
+from .kernels import LARGEST_KAPPA
 from .memory import require_memory
+from .schedules import Heads
 from .spaces import grid_shape
+
+Real = NDArray[np.float64]
 
 LIBRARIES = 250e6
 """Bytes of the interpreter, the libraries and compiled code, whatever the run."""
-LARGEST_KAPPA = 1e6
 BLOCKS = 2 * 64 * 2**20
 """Bytes of the blocks of exponentials in a sum by quadrature."""
 SAMPLES = {2: 11.0, 3: 10.0}
@@ -66,29 +68,31 @@ def modes(dim: int, lmax: int) -> int:
     return lmax + 1 if dim == 2 else (lmax + 1) * (lmax + 2) // 2
 
 
-def _bandwidth(dim: int, kappa: float) -> int:
-    """L_K, of the strongest kernel there are tables for if this one is beyond: it will be refused elsewhere."""
-    return kernel_bandwidth(dim, min(kappa, LARGEST_KAPPA))
+def _strengths(head: Head) -> Real:
+    """β times the singular values of B, largest first, no larger than there are tables for: beyond, it is refused."""
+    return np.minimum(head.beta * np.linalg.svd(head.B, compute_uv=False), LARGEST_KAPPA)
 
 
-def _rank(head: Head) -> int:
-    """Number of radial factors of a general score; from κ = 0 on if B is as good as singular."""
-    values = np.minimum(head.beta * np.linalg.svd(head.B, compute_uv=False), LARGEST_KAPPA)
-    return radial_factors(head.dim, float(values[-1]), float(values[0])).rank
+def _rank(head: Head) -> float:
+    """Number of radial factors of a general score: by its condition number, or from κ = 0 on; right to a quarter."""
+    values = _strengths(head)
+    condition = values[0] / max(values[-1], 1e-300)
+    return 10.0 + min(4.5 * np.log2(condition), 3.4 * np.log2(1.0 + values[0]))
 
 
 def _grid_in_omega(head: Head, sizes: _Sizes) -> float:
-    r"""Bytes kept for a general score on S²: its grid in ω, of degree ≈ 20 σ_max/σ_min + 0.6 L_K, or node weights.
+    r"""Bytes kept for a general score on S²: its grid in ω, or the weights at the nodes where no grid is taken.
 
-    The degree fits what :func:`spherepde.kernel_sums.ellipsoid.smooth_degree` finds, to a tenth, for β from 10 to 400.
+    The grid's degree, ≈ 23 σ₁/σ₃ + 0.6 L_K, fits what :func:`spherepde.kernel_sums.ellipsoid.smooth_degrees` finds to a
+    fifth, for β from 10 to 400; the order is hardly more than L_K.
     """
-    values = np.linalg.svd(head.B, compute_uv=False)
-    bandwidth = _bandwidth(3, head.beta * float(values[0]))
-    degree = max(bandwidth, 20.0 * float(values[0]) / max(float(values[-1]), 1e-300) + 0.6 * bandwidth)
-    if degree * degree > 0.25 * sizes.nodal:  # more than four nodes of the grid for each target
+    values = _strengths(head)
+    bandwidth = 8.7 * np.sqrt(values[0]) + 12.0
+    degree = max(bandwidth, 23.0 * values[0] / max(values[-1], 1e-300) + 0.6 * bandwidth)
+    nodes = 2.0 * degree * bandwidth
+    if nodes > 4.0 * sizes.nodal / 8.0:
         return 7.0 * _rank(head) * sizes.nodal
-    rank = _rank(head)
-    return 8.0 * 2.0 * degree**2 * (7.0 * rank + 20.0)
+    return 8.0 * nodes * (6.0 * _rank(head) + 16.0)
 
 
 def _head(attention: Attention, head: Head, sizes: _Sizes) -> tuple[float, float]:
@@ -104,14 +108,23 @@ def _head(attention: Attention, head: Head, sizes: _Sizes) -> tuple[float, float
     return 8.0 * nodal + _grid_in_omega(head, sizes), 12.0 * nodal
 
 
+def _heaviest(attention: Attention, sizes: _Sizes) -> Heads:
+    """The heads that take most memory among those of all layers; of a function of time, those at time 0."""
+    return max(
+        attention.schedule.samples(0.0, 0.0).values(),
+        key=lambda heads: sum(_head(attention, head, sizes)[0] for head in heads),
+    )
+
+
 def _field(attention: Attention, sizes: _Sizes) -> tuple[float, float]:
     """Bytes the velocity field keeps, and those it needs on top while it is prepared."""
     dim, nodal = sizes.dim, sizes.nodal
     if attention.name == "hardmax":
         return (dim + (dim - 1) * dim + 2 * dim) * nodal, 10.0 * nodal
-    parts = [_head(attention, head, sizes) for head in attention.heads]
+    heads = _heaviest(attention, sizes)
+    parts = [_head(attention, head, sizes) for head in heads]
     fields = 1 if attention.schedule.constant else 2
-    points = dim == 3 and any(attention.method_of(head) != "funk_hecke" for head in attention.heads)
+    points = dim == 3 and any(attention.method_of(head) != "funk_hecke" for head in heads)
     kept = (2 if points else 1) * dim * nodal + sum(part[0] for part in parts) * fields
     return kept, max(part[1] for part in parts)
 
@@ -135,7 +148,7 @@ def run_footprint(
 ) -> Footprint:
     """The memory of a run of an attention model at a resolution; the keywords are those of a run, stages the stepper's.
 
-    Heads that change with time count as those at time 0, twice.
+    Of heads that change with time the heaviest count, twice.
     """
     dim = attention.dim
     sizes = _Sizes(dim, lmax, backend)
@@ -150,7 +163,7 @@ def run_footprint(
     marching = prepared + step
     if companion_lmax:
         marching += sum(_march(attention, _Sizes(dim, companion_lmax, backend), stages))
-    source = 0 if attention.name == "hardmax" else _bandwidth(dim, attention.strength(0.0, 0.0))
+    source = attention.source_degree(0.0, 0.0)
     snapshot = sizes.modal + (sizes.nodal if density else 0.0)
     row = 16.0 * modes(dim, min(source, lmax)) if velocity and source else 0.0
     if file:

@@ -25,6 +25,8 @@ from .quadrature import gauss_legendre
 
 Array = NDArray[np.float64]
 
+LARGEST_KAPPA = 1e6
+"""Largest inverse temperature times scale of B for which multipliers are tabulated."""
 BAND_TOLERANCE = 1e-16
 """Degrees whose multiplier is below this fraction of the zeroth are invisible to attention."""
 
@@ -104,10 +106,10 @@ def funk_hecke(dim: int, kappa: float, lmax: int) -> Multipliers:
     Raises InputError outside that range.
     Source: Funk–Hecke theorem with DLMF 10.32.2; ratios DLMF 10.33.1.
     """
-    if dim < 2 or lmax < 0 or not 0.0 <= kappa <= 1e6:
+    if dim < 2 or lmax < 0 or not 0.0 <= kappa <= LARGEST_KAPPA:
         raise InputError(
             f"multipliers for dim={dim}, beta*scale={kappa:g}, lmax={lmax}: "
-            "expected dim >= 2, lmax >= 0 and beta*scale between 0 and 1e6"
+            f"expected dim >= 2, lmax >= 0 and beta*scale between 0 and {LARGEST_KAPPA:g}"
         )
     ratios = _scaled_ratios(dim, kappa, lmax)
     value = np.empty(lmax + 2)

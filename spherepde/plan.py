@@ -6,6 +6,7 @@ from .config import RunConfig
 from .experiment import build_attention, required_memory
 from .heads import Head
 from .memory import of_this_machine, readable
+from .run_options import save_times
 from .spaces import grid_shape
 from .summary import model_in_words
 
@@ -25,7 +26,7 @@ def describe_plan(config: RunConfig, source: str) -> str:
     attention = build_attention(config)
     space, time, output = config.space, config.time, config.output
     bandwidth = attention.source_degree(0.0, time.until)
-    snapshots = 1 + int(-(-time.until // time.save_every))
+    snapshots = 1 + sum(1 for _ in save_times(0.0, time.until, time.save_every))
     stepping = f"rtol {time.rtol:g}" if time.rtol is not None else f"dt {time.dt:g}"
     grid = " × ".join(map(str, grid_shape(config.model.dim, space.lmax)))
     companion = f"companion lmax {space.companion_lmax}" if space.companion_lmax else "no companion"

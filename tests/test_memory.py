@@ -25,6 +25,8 @@ from spherepde.experiment import build_equation, build_simulation
 from spherepde.footprint import LIBRARIES, run_footprint
 from spherepde.memory import machine_memory, readable, require_memory
 from spherepde.spaces import grid_shape, space_for
+from spherepde.token_sums import token_attention
+from spherepde.tokens import simulate_tokens
 
 PEAK = """
 import json, sys
@@ -194,3 +196,13 @@ def test_the_sentence(monkeypatch):
         "1.26 GB",
         "30 TB",
     ]
+
+
+def test_too_many_tokens_are_refused(monkeypatch):
+    monkeypatch.setattr("spherepde.memory.machine_memory", lambda: 100_000)
+    head, tokens = Head(np.eye(3), beta=2.0), np.eye(3)[np.arange(400) % 3]
+    with pytest.raises(InputError, match="attention of 400 targets to 400 tokens needs about 160 kB"):
+        token_attention(head, tokens)
+    with pytest.raises(InputError, match="a trajectory of 400 tokens at 5 times needs about 250 kB"):
+        simulate_tokens(head, tokens, np.arange(1.0, 6.0))
+    token_attention(head, tokens[:100])

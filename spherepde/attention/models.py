@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..heads import DominantEigenspace, Head
-from ..kernels import kernel_bandwidth
+from ..kernels import LARGEST_KAPPA, kernel_bandwidth
 from ..schedules import Heads, HeadsLike, Varying, as_schedule
 from ..spaces import Space
 from .fields import HardmaxField, KernelField, VelocityField
@@ -75,9 +75,14 @@ class Attention(ABC):
             return self
         return type(self)(self.schedule.heads_at(t), combine=self.combine, method=self.method)
 
-    @abstractmethod
     def on(self, space: Space) -> VelocityField:
         """Prepare the velocity field on a space (plans, tables and buffers), of the heads at time 0."""
+        self._refuse(self.heads)
+        return self._on(space)
+
+    @abstractmethod
+    def _on(self, space: Space) -> VelocityField:
+        """The same, of heads that this law can take."""
 
     def strength(self, start: float, until: float) -> float:
         r"""The largest :math:`\beta\|B\|` between two times; of a function of time, at 129 of them.
@@ -105,8 +110,15 @@ class Attention(ABC):
             head.symmetric_score for heads in self.schedule.samples(0.0, 0.0).values() for head in heads
         )
 
-    def _refuse(self, heads: Heads) -> None:  # noqa: B027
-        """Raise InputError for heads that this law cannot take: any will do here."""
+    def _refuse(self, heads: Heads) -> None:
+        """Raise InputError for heads that this law cannot take: here those beyond the tables of multipliers."""
+        for head in heads:
+            exponent = head.beta * float(np.linalg.norm(head.B, 2))
+            if exponent > LARGEST_KAPPA:
+                raise InputError(
+                    f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
+                    f"expected beta*|B| <= {LARGEST_KAPPA:g}, or attention 'hardmax'"
+                )
 
     def method_of(self, head: Head) -> str:
         """The method that evaluates a head: with "auto" the first that suits it."""
@@ -139,8 +151,7 @@ class Softmax(Attention):
 
     name = "softmax"
 
-    def on(self, space: Space) -> VelocityField:
-        """Prepare the velocity field on a space."""
+    def _on(self, space: Space) -> VelocityField:
         return KernelField(space, self._moments(space), self.head_weight, normalise=True)
 
 
@@ -152,9 +163,7 @@ class Unnormalised(Attention):
 
     name = "unnormalised"
 
-    def on(self, space: Space) -> VelocityField:
-        """Prepare the velocity field on a space."""
-        self._refuse(self.heads)
+    def _on(self, space: Space) -> VelocityField:
         return KernelField(space, self._moments(space), self.head_weight, normalise=False)
 
     def _refuse(self, heads: Heads) -> None:
@@ -174,9 +183,7 @@ class Hardmax(Attention):
 
     name = "hardmax"
 
-    def on(self, space: Space) -> VelocityField:
-        """Prepare the velocity field on a space."""
-        self._refuse(self.heads)
+    def _on(self, space: Space) -> VelocityField:
         return HardmaxField(space, self.heads, self.head_weight)
 
     def _refuse(self, heads: Heads) -> None:

@@ -24,8 +24,6 @@ Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
 BLOCK_BYTES = 64 * 2**20
-LARGEST_EXPONENT = 1e6
-"""Largest β‖B‖ whose multipliers are tabulated."""
 
 
 class KernelMoments(Protocol):
@@ -47,15 +45,6 @@ class KernelMoments(Protocol):
 
     def update(self, u: Modal) -> None:
         """Fill the buffers for the density with coefficients u."""
-
-
-def _refuse_beyond_tables(head: Head) -> None:
-    exponent = head.beta * float(np.linalg.norm(head.B, 2))
-    if exponent > LARGEST_EXPONENT:
-        raise InputError(
-            f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
-            f"expected beta*|B| <= {LARGEST_EXPONENT:g}, or attention 'hardmax'"
-        )
 
 
 def _largest_uniform(dim: int, exponent: float, space: Space) -> float:
@@ -81,7 +70,6 @@ class FunkHeckeMoments:
             )
         s, self.turn = factors
         kappa = head.beta * s
-        _refuse_beyond_tables(head)
         self.head = head
         self.source_degree = kernel_bandwidth(head.dim, kappa)
         self._space = space
@@ -120,7 +108,6 @@ class FactorMoments:
     ambient = True
 
     def __init__(self, head: Head, space: Space) -> None:
-        _refuse_beyond_tables(head)
         self.head = head
         self.turn = np.eye(head.dim)
         self._space = space
@@ -149,7 +136,6 @@ class QuadratureMoments:
     ambient = True
 
     def __init__(self, head: Head, space: Space) -> None:
-        _refuse_beyond_tables(head)
         self.head = head
         self.turn = np.eye(head.dim)
         self.source_degree = kernel_bandwidth(head.dim, head.beta * float(np.linalg.norm(head.B, 2)))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..heads import Head
-from ..kernels import kernel_bandwidth
+from ..kernels import LARGEST_KAPPA, kernel_bandwidth
+from ..memory import require_memory
 from .checks import check_options, checked_points, checked_weights
 from .dense import dense_sums
 from .fast import fast_sums
@@ -27,14 +28,14 @@ on S¹ and each degree squared on S², by dimension and by whether B is orthogon
 ms (272) for general B; S² 2, 11, 100 and 1270 ms at L_K = 14, 87, 271 and 858, and 6, 70 and 600 ms at the first
 three for general B."""
 
-LARGEST_STRENGTH = 1e6
-"""Largest β‖B‖ for which the multipliers are known, see :func:`spherepde.kernels.funk_hecke`."""
+BYTES_FOR_A_POINT = 200
+"""Memory for each source and each target (measured: 632 MB for a million of both, of which 250 MB are libraries)."""
 
 
 def _faster(head: Head, pairs: int) -> str:
     """The method that takes less time for so many pairs of target and source, by the measured crossover."""
     strength = head.beta * float(np.linalg.norm(head.B, 2))
-    if pairs <= DENSE_PAIRS or head.dim > 3 or strength > LARGEST_STRENGTH:
+    if pairs <= DENSE_PAIRS or head.dim > 3 or strength > LARGEST_KAPPA:
         return "dense"
     modes = (kernel_bandwidth(head.dim, strength) + 1) ** (head.dim - 1)
     per_mode = DENSE_PAIRS_PER_MODE[head.dim, head.scaled_orthogonal() is not None]
@@ -67,19 +68,20 @@ def token_attention(
     threads: for the transforms and the dense sums.
 
     "fast" expands the sources in harmonics up to the degree that attention sees (ducc0), and gets e^{−β|Bᵀx|} Z(x) to
-    ε = 4e-13 (8e-12 for a general B on S²) of the largest value it has on the sphere. Targets in depleted zones,
-    where it is below ε/tolerance of that, are summed directly, leaving out cells of sources that provably do not
-    matter: up to 0.4 ms for each target and 10⁵ sources. So the cost is O(N) while few targets lie there; a larger
-    tolerance leaves fewer.
+    ε = 4e-13 of the largest value it has on the sphere (8e-12 and more for a general B on S², by its condition
+    number). Targets in depleted zones, where it is below ε/tolerance of that, are summed directly, leaving out cells
+    of sources that provably do not matter: up to 0.4 ms for each target and 10⁵ sources. So the cost is O(N) while
+    few targets lie there; a larger tolerance leaves fewer.
 
     Source: design 3.6, 3.7, 3.12. Raises InputError for shapes that do not fit, vectors not of unit length (to 1e-8),
-    weights that are negative, not finite or all zero, unknown methods, tolerances out of range, and "fast" with d ≥
-    4.
+    weights that are negative, not finite or all zero, unknown methods, tolerances out of range, "fast" with d ≥ 4, and
+    more points than the machine's memory holds.
     """
     check_options(head, method, tolerance, threads)
     y = checked_points("sources", sources, head.dim)
     w = checked_weights(weights, len(y))
     x = y if targets is None else checked_points("targets", targets, head.dim)
+    require_memory(BYTES_FOR_A_POINT * (len(x) + len(y)), f"attention of {len(x)} targets to {len(y)} tokens", "number")
     present = w > 0.0
     if not present.all():
         y, w = y[present], w[present]

@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 from ..errors import InputError, NumericalError
 from ..heads import Head, as_heads
+from ..memory import require_memory
 from .points import Array, as_array, check_points, check_weights, normalised
 
 Attend = Callable[[Head, Array, Array, Array], tuple[Array, Array]]
@@ -17,6 +18,9 @@ Attend = Callable[[Head, Array, Array, Array], tuple[Array, Array]]
 
 BLOCK = 1 << 15
 """Scores held at once (256 kB, the size of a fast cache), or one row of them if that is longer."""
+
+STATES = 16
+"""Copies of all positions that the integrator holds at once."""
 
 EXPONENT_LIMIT = 600.0
 """Largest β‖B‖ for unnormalised attention: its exponentials are not shifted and float64 ends at 709."""
@@ -142,7 +146,8 @@ def simulate_tokens(
     root mean square over all coordinates); the field is continued to :math:`x/|x|` off the sphere and the positions
     returned are renormalised to unit length. Weights stay with their tokens; a token of weight 0 is a passive marker.
     ``attend`` as for :func:`token_velocity`; its error should stay below ``rtol``.
-    Raises InputError as :func:`token_velocity` and for unusable times, NumericalError if the integrator gives up.
+    Raises InputError as :func:`token_velocity`, for unusable times and for more than the machine's memory holds,
+    NumericalError if the integrator gives up.
     """
     several = _check_heads(heads, attention, combine)
     start = check_points("tokens", tokens, several[0].dim)
@@ -150,6 +155,8 @@ def simulate_tokens(
     t = as_array(times)
     if t.ndim != 1 or t.size == 0 or not (np.all(np.isfinite(t)) and t[0] >= 0.0 and np.all(np.diff(t) > 0.0)):
         raise InputError("tokens: expected times that increase strictly from a first one >= 0")
+    what = f"a trajectory of {len(start)} tokens at {t.size} times"
+    require_memory(8.0 * start.size * (STATES + 2 * t.size), what, "number of either")
     if t[-1] == 0.0:
         return normalised(start)[None]
 
