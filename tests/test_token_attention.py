@@ -139,7 +139,7 @@ def test_scale_of_the_weights_goes_into_the_logarithm():
 def test_blocks_and_threads_change_nothing(dim, score, monkeypatch):
     head, y, x = Head(np.eye(dim), SCORES[score](dim), beta=15.0), uniform(3000, dim), uniform(2001, dim, seed=1)
     whole = [token_attention(head, y, None, x, method, tolerance=1e-11) for method in ("dense", "fast")]
-    for name in ("ISOTROPIC_BLOCK", "GENERAL_BLOCK"):
+    for name in ("LIGHT_BLOCK", "HEAVY_BLOCK"):
         monkeypatch.setattr(fast, name, 1000)
     monkeypatch.setattr(coefficients, "BLOCK", 701)
     for method, expected in zip(("dense", "fast"), whole, strict=True):

@@ -1,7 +1,7 @@
 """Speed against the yardsticks: every number beside what was wanted, ratios measured in turn in one process.
 
-    python validation/benchmarks.py                    # one thread, some minutes
-    python validation/benchmarks.py --full             # with lmax 255 for the main experiment, 10 000 atoms: 20 more
+    python validation/benchmarks.py                    # one thread, some four minutes
+    python validation/benchmarks.py --full             # with lmax 255, POT and 10 000 atoms, half an hour
     python validation/benchmarks.py --no-transport --no-runs --tokens 100000 --out out
 
 Prints the table, and writes ``benchmarks.json`` and the figure ``costs.png`` (cost against lmax and against the number
@@ -39,7 +39,7 @@ PARAMETERS: dict[str, Any] = {
 
 SMALLEST_LMAX = 15
 """Holds ρ₀."""
-TOKEN_REPEATS = 3
+FAST_REPEATS, DENSE_REPEATS = 5, 3
 DENSE_TOKENS = 20_000
 
 
@@ -57,7 +57,7 @@ def lmax_curves(p: SimpleNamespace) -> list[Curve]:
     """Cost against lmax on S², from lmax/16 on if that holds ρ₀, and on S¹."""
     sphere = [p.lmax // factor for factor in (16, 8, 4, 2, 1) if p.lmax // factor >= SMALLEST_LMAX]
     circle = [lmax for lmax in CIRCLE_LMAX if lmax <= 64 * p.lmax]
-    repeats = max(3, p.repeats // 3)
+    repeats = max(3, p.repeats // 2)
     return [*cost_against_lmax("S²", sphere, p.beta, repeats), *cost_against_lmax("S¹", circle, p.beta, repeats)]
 
 
@@ -69,13 +69,13 @@ def token_measurements(p: SimpleNamespace) -> tuple[list[Row], list[Curve]]:
     for dim in (3, 2):
         space = f"S{'¹²'[dim - 2]}"
         plain, general = (Cloud(dim, ratio, p.beta) for ratio in (1.0, GENERAL_RATIO))
-        by_numpy = attention_seconds(plain, dense, "numpy", TOKEN_REPEATS)
+        by_numpy = attention_seconds(plain, dense if dim == 3 else dense[-1:], "numpy", DENSE_REPEATS)
         for cloud, what in ((plain, "B = I"), (general, "general B")):
-            seconds = attention_seconds(cloud, counts, "fast", TOKEN_REPEATS)
+            seconds = attention_seconds(cloud, counts, "fast", FAST_REPEATS)
             rows += rows_of_a_cloud(cloud, counts, seconds, dense[-1], by_numpy[-1])
             curves.append(Curve(what, space, counts, seconds))
         if dim == 3:
-            compiled = attention_seconds(plain, dense, "dense", TOKEN_REPEATS)
+            compiled = attention_seconds(plain, dense, "dense", DENSE_REPEATS)
             curves += [
                 Curve("dense, compiled", space, dense, compiled),
                 Curve("dense, numpy", space, dense, by_numpy),
@@ -104,7 +104,7 @@ def main() -> None:
             solves = []
             if p.transport:
                 show("distances", distance_rows())
-                solves = semidiscrete_solves(p.full)
+                solves = semidiscrete_solves(p.full, beside_pot=p.full)
                 screen.print(semidiscrete_table(solves))
             curves = [{**vars(c), "slope": c.slope} for c in (*by_lmax, *by_count)]
             write_json(out / "benchmarks.json", **sections, semidiscrete=solves, curves=curves)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from right_hand_sides import Space, bare_transforms, general_score, right_hand_side, softmax
-from timing import Timed, fitted_slope, median_seconds
+from timing import Timed, fitted_slope, seconds_in_turn
 
 from spherepde import Circle, Sphere
 from spherepde.plots.style import COMPONENTS, GUIDE, RESOLUTION, STYLE
@@ -67,8 +67,8 @@ def cost_against_lmax(name: str, lmaxes: Sequence[int], beta: float, repeats: in
             "bare transforms": in_turn(bare_transforms(space, [beta])),
             "general B": right_hand_side(softmax(space, general_score(space.dim, GENERAL_RATIO), beta)),
         }
-        for what, work in works.items():
-            seconds[what].append(median_seconds(work, repeats, budget=3.0))
+        for what, measured in zip(works, seconds_in_turn(list(works.values()), repeats), strict=True):
+            seconds[what].append(measured)
     return [Curve(what, name, lmaxes, times) for what, times in seconds.items()]
 
 

@@ -33,15 +33,17 @@ def paired_milliseconds(work: Timed, yardstick: Sequence[Timed], repeats: int) -
     return float(np.median(ours)), float(np.median(theirs)), float(np.median(ours / theirs))
 
 
-def median_seconds(work: Timed, repeats: int, budget: float = np.inf) -> float:
-    """Median processor time after one call that does not count; at most ``budget`` seconds, and at least one call."""
-    work()
-    times: list[float] = []
-    while len(times) < repeats and (not times or sum(times) < budget):
-        start = time.process_time()
+def seconds_in_turn(works: Sequence[Timed], repeats: int) -> list[float]:
+    """Median processor time of each piece of work, all timed in turn so that a slow spell of the machine hits all."""
+    for work in works:
         work()
-        times.append(time.process_time() - start)
-    return float(np.median(times))
+    times = np.empty((repeats, len(works)))
+    for row in times:
+        for i, work in enumerate(works):
+            start = time.process_time()
+            work()
+            row[i] = time.process_time() - start
+    return [float(median) for median in np.median(times, axis=0)]
 
 
 def wall_and_cpu_seconds(work: Callable[[], Result]) -> tuple[Result, float, float]:

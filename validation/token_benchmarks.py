@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from reporting import Row
 from right_hand_sides import general_score, initial_density, value_matrix
-from timing import fitted_slope, median_seconds
+from timing import fitted_slope, seconds_in_turn
 
 from spherepde import Head, token_attention
 from spherepde.tokens import sample_tokens
@@ -23,8 +23,6 @@ Array = NDArray[np.float64]
 
 SCORES_AT_ONCE = 1 << 17
 """1 MB: measured, larger blocks are slower."""
-SECONDS = 5.0
-"""Spent on one measurement at most, if one call takes less."""
 SAMPLED = 100
 """Tokens whose attention is compared with the dense sum over all others."""
 
@@ -79,7 +77,7 @@ def attention_seconds(cloud: Cloud, counts: Sequence[int], method: str, repeats:
     def attend(x: Array) -> object:
         return numpy_sums(head, x, x) if method == "numpy" else token_attention(head, x, method=method)
 
-    return [median_seconds(partial(attend, everybody[:count]), repeats, budget=SECONDS) for count in counts]
+    return seconds_in_turn([partial(attend, everybody[:count]) for count in counts], repeats)
 
 
 def error_on_a_sample(cloud: Cloud, count: int) -> float:

@@ -14,6 +14,7 @@ then varies fast in latitude only, and needs few longitudes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import ducc0
@@ -74,24 +75,31 @@ def principal_frame(B: Real) -> Real:
     return np.ascontiguousarray(frame * np.linalg.det(frame))
 
 
-def smooth_degrees(beta: float, B: Real, most_nodes: float) -> tuple[int, int] | None:
+def smooth_degrees(head: Head, most_nodes: float) -> tuple[int, int] | None:
     r"""Degree and order in ω at which Z and N are resolved, for any measure; None if that takes more nodes than given.
 
     They are integrals over y of :math:`e^{\beta r(\omega)(\langle\omega,y\rangle-1)}`, whose spectra in ω are measured
-    for y along and between the principal axes of the ellipsoid, which are those of coordinates.
+    for y along and between the principal axes of the ellipsoid.
     """
-    inverse = np.linalg.inv(B)
+    score = head.B @ principal_frame(head.B).T
+    return _smooth_degrees(head.beta, tuple(map(tuple, score.tolist())), most_nodes)
+
+
+@lru_cache(maxsize=16)
+def _smooth_degrees(beta: float, score: tuple[tuple[float, ...], ...], most_nodes: float) -> tuple[int, int] | None:
+    """The degrees for a score whose principal axes are those of coordinates, remembered."""
+    inverse = np.linalg.inv(np.array(score))
     between = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
     sources = np.concatenate([np.eye(3), between / np.linalg.norm(between, axis=1, keepdims=True)])
     size = [64, 64]
-    while 2.0 * size[0] * size[1] <= most_nodes:
+    while size[0] * size[1] <= 2.0 * most_nodes:
         grid = GaussGrid(*size)
         kappa = beta / np.linalg.norm(grid.points @ inverse, axis=-1)
         spectra = np.array([grid.to_modal(np.exp(kappa * (grid.points @ y - 1.0))) for y in sources])
         power = grid.parseval * (spectra.real**2 + spectra.imag**2)
         ends = [grid.end(power, index, TAIL) for index in (grid.degree, grid.order)]
         if all(end < 0.9 * limit for end, limit in zip(ends, size, strict=True)):
-            return ends[0] + 1, ends[1] + 1
+            return (ends[0] + 1, ends[1] + 1) if 2.0 * ends[0] * ends[1] <= most_nodes else None
         size = [2 * limit if end >= 0.9 * limit else limit for end, limit in zip(ends, size, strict=True)]
     return None
 

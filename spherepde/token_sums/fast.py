@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..heads import Head
-from ..kernel_sums import TRANSFORM_FLOOR, kernel_sums
+from ..kernel_sums import LARGEST_AMPLIFICATION, TRANSFORM_FLOOR, amplification, kernel_sums
 from ..kernels import funk_hecke, kernel_bandwidth
 from ..spaces import Space, space_for
 from .cells import Cells, morton_order
@@ -24,8 +24,9 @@ from .isotropic import isotropic_sums
 
 Real = NDArray[np.float64]
 
-ISOTROPIC_BLOCK, GENERAL_BLOCK = 1 << 20, 1 << 17
-"""Targets planned at once. A plan keeps about 100 bytes for a target if B is orthogonal, up to 1.5 kB otherwise."""
+LIGHT_BLOCK, HEAVY_BLOCK = 1 << 20, 1 << 17
+"""Targets planned at once. A plan keeps about 100 bytes for a target if B is orthogonal or a grid resolves it on S², up
+to 1.5 kB otherwise."""
 
 MARGIN = 1e-9
 """Coefficients go this much beyond β‖B‖, so that rounding never makes a plan ask for a degree more."""
@@ -69,7 +70,8 @@ class _Evaluator:
         self._location = angles(sources)
         self._sources = sources
         self.isotropic = self._orthogonal is not None
-        self.block = ISOTROPIC_BLOCK if self.isotropic else GENERAL_BLOCK
+        light = self.isotropic or (head.dim == 3 and amplification(head) < LARGEST_AMPLIFICATION)
+        self.block = LIGHT_BLOCK if light else HEAVY_BLOCK
         self.c = token_coefficients(self._location, weights, self.degree, threads)
 
     def __call__(self, targets: Real) -> tuple[Real, Real, Real, float]:
