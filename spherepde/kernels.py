@@ -109,7 +109,7 @@ def funk_hecke(dim: int, kappa: float, lmax: int) -> Multipliers:
     if dim < 2 or lmax < 0 or not 0.0 <= kappa <= LARGEST_KAPPA:
         raise InputError(
             f"multipliers for dim={dim}, beta*scale={kappa:g}, lmax={lmax}: "
-            f"expected dim >= 2, lmax >= 0 and beta*scale between 0 and {LARGEST_KAPPA:g}"
+            "expected dim >= 2, lmax >= 0 and beta*scale between 0 and 1e6"
         )
     ratios = _scaled_ratios(dim, kappa, lmax)
     value = np.empty(lmax + 2)
