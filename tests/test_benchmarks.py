@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,3 +135,19 @@ def test_a_whole_run_is_timed_and_judged():
     assert run.moments[2] + run.moments[5] == pytest.approx(1.0, abs=1e-12)  # trace of the second moment
     assert 0.0 < run.bar < 1e-6
     assert [row.met for row in rows_of("run", run, distance_bar=1e-6)] == [True, True, True]
+
+
+def test_chaos_finds_the_law_at_small_sizes(monkeypatch):
+    """Independent tokens on the circle within two error bars of N^{-1/2}; half of the quantiles are another measure."""
+    import chaos
+
+    monkeypatch.setattr(chaos, "QUICK", {400: 24, 1600: 12, 6400: 6})
+    monkeypatch.setattr(chaos, "QUANTILES", (20, 40, 80))
+    p = SimpleNamespace(beta=4.0, full=False, rtol=1e-5)
+    found = chaos.measure(2, p)
+    assert found["passed"] and found["slope_error"] < 0.12
+    assert found["random"][-1][2] < 0.05
+    half = chaos.token_error(
+        2, 4.0, 1e-6, chaos.reference(2, 4.0)[0], chaos.circle_quantiles(chaos.setting(2, 4.0)[1], 40)[:20]
+    )
+    assert half > 0.1

@@ -2,10 +2,13 @@
 
 Independent tokens differ from the density by N^{-1/2} in every smooth observable (C28); tokens at quantiles of ρ₀ (on
 S¹) or at weighted Gauss nodes (on S²) differ by far less while the flow keeps them dense. Measured: the difference of
-the second moments at t = log β, root mean square over seeds, and the slope of its logarithm.
+the second moments at t = log β, root mean square over seeds, and the slope of its logarithm over that of N. A few
+hundred tokens are not there yet: their error is a tenth below the law.
 
-    python validation/chaos.py                          # up to N = 10⁴, about a minute
-    python validation/chaos.py --full --figures out     # up to N = 10⁶, some ten minutes
+    python validation/chaos.py                          # up to N = 6400, a minute or two
+    python validation/chaos.py --full --figures out     # N = 10² … 10⁶, a quarter of an hour
+
+Exit status 1 if a slope misses: by more than 0.05 (full), or by more than two of its error bars (quick).
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ from spherepde.tokens import circle_quantiles, gauss_tokens, moments, sample_tok
 PARAMETERS = {"beta": 10.0, "full": False, "rtol": 1e-6, "json": "", "figures": ""}
 
 SEEDS = {100: 200, 316: 100, 1000: 60, 3162: 30, 10_000: 24, 100_000: 12, 1_000_000: 6}
-QUICK = {100: 100, 1000: 40, 10_000: 12}
+QUICK = {400: 60, 1600: 30, 6400: 15}
+LARGEST_MISS = 0.05
 QUANTILES = (10, 20, 40, 80, 160)
 GAUSS_DEGREES = (6, 10, 14, 20, 28, 40)
 VALUES = (1.0, 0.4, -0.3)
@@ -112,14 +116,20 @@ def draw(results: dict, beta: float, folder: Path) -> Path:
                 found["reference_error"], color=GUIDE, linewidth=0.8, linestyle=":", label="error bar of the density"
             )
             ax.set(xscale="log", yscale="log", xlabel="number of tokens $N$")
+            ax.set_ylim(0.3 * found["reference_error"], 3.0 * max(error))
             ax.set_ylabel(r"$\Vert M_N(t)-M(t)\Vert_F$ (dimensionless)")
             slope = f"slope {found['slope']:.3f} ± {found['slope_error']:.3f}"
             ax.set_title(rf"$S^{dim - 1}$, $\beta={beta:g}$, $t=\log\beta$: {slope}")
-            ax.legend()
+            ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08))
         path = folder / "chaos.png"
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=RESOLUTION)
     return path
+
+
+def verdict(passed: bool) -> str:
+    """One word."""
+    return "PASS" if passed else "MISS"
 
 
 def measure(dim: int, p, say: Callable[[str], None] = print) -> dict:
@@ -137,10 +147,17 @@ def measure(dim: int, p, say: Callable[[str], None] = print) -> dict:
         say(f"  {row[0]:8d} {'quantiles' if dim == 2 else 'Gauss nodes'}: {row[1]:.3e}")
     errors, bars = rms_with_bars(samples)
     slope, uncertainty = slope_of(list(seeds), errors, bars)
-    verdict = "PASS" if abs(slope + 0.5) <= 0.05 else "MISS"
-    say(f"PREDICTED slope -0.5  MEASURED {slope:.3f}  ERROR BAR {uncertainty:.3f}  {verdict}")
+    allowed = LARGEST_MISS if p.full else 2.0 * uncertainty
+    at, errors_there = np.array(graded).T
+    steepest = float(np.polyfit(np.log(at), np.log(errors_there), 1)[0])
+    passed = abs(slope + 0.5) <= allowed, steepest <= -1.0
+    say(
+        f"PREDICTED slope -0.5 ± {allowed:.3f}  MEASURED {slope:.3f}  ERROR BAR {uncertainty:.3f}  {verdict(passed[0])}"
+    )
+    say(f"PREDICTED slope <= -1 for these starts  MEASURED {steepest:.2f}  {verdict(passed[1])}")
     random = list(zip(seeds, seeds.values(), errors.tolist(), bars.tolist(), strict=True))
-    return {"random": random, "graded": graded, "slope": slope, "slope_error": uncertainty, "reference_error": bar}
+    slopes = {"slope": slope, "slope_error": uncertainty, "graded_slope": steepest, "passed": all(passed)}
+    return {"random": random, "graded": graded, "reference_error": bar} | slopes
 
 
 def main() -> None:
@@ -152,6 +169,7 @@ def main() -> None:
             Path(p.json).write_text(json.dumps(results, indent=1))
         if p.figures:
             print(draw(results, p.beta, Path(p.figures)))
+        raise SystemExit(0 if all(found["passed"] for found in results.values()) else 1)
 
 
 if __name__ == "__main__":
