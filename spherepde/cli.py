@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zipfile import is_zipfile
 
 import typer
 from h5py import is_hdf5
@@ -64,6 +65,8 @@ def info(
     settings: Annotated[list[str] | None, typer.Option("--set", help="override, like space.lmax=511")] = None,
 ) -> None:
     """Say on one screen what a run file holds and how far to trust it, or what a configuration would do and take."""
+    if path.is_file() and is_zipfile(path):
+        raise InputError(f"{path} is an archive of arrays; expected a run file, or a configuration with model.layers")
     if path.is_file() and not is_hdf5(path):
         print(describe_plan(load_config(path, settings or []), str(path)))
         return

@@ -13,14 +13,18 @@ from .attention import Budget
 from .concentration import AntipodalLimit, Concentration, bound_quantities, distance_quantities
 from .equation import ContinuityEquation
 from .filters import spectral_tail
-from .heads import DominantEigenspace
+from .heads import DominantEigenspace, Head
 from .kernels import zonal_multipliers
 from .plane_concentration import CircleLimit, PlaneConcentration, solved_quantities
+from .schedules import Layers
 from .spaces import Space
 from .store import SeriesSpec
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
+
+UNDERFLOW = 700.0
+"""An energy stored e^{−700} times its own scale may be lost: e^{−745} is the smallest number above 0."""
 
 
 def distance_functional(space: Space, target: DominantEigenspace, *, chordal: bool) -> Modal:
@@ -53,12 +57,43 @@ def energy_law(equation: ContinuityEquation) -> str:
     """What is known beforehand of the energy of an equation: a sentence."""
     law = equation.field.energy_law
     if equation.field.attention_heads and not equation.attention.schedule.constant:
-        if not equation.attention.symmetric_scores:
-            return "no energy: heads change with time, and not every B is known to be symmetric"
-        return "heads change with time, and the energy with them; the rate recorded is by transport alone"
+        return _changing_law(equation)
     if not (law.exists and equation.diffusion):
         return law.sentence
     return f"{law.sentence}; the rate recorded is by transport alone, diffusion adds its own"
+
+
+def _changing_law(equation: ContinuityEquation) -> str:
+    """The same of heads that change with time."""
+    schedule = equation.attention.schedule
+    if not isinstance(schedule, Layers):
+        return "no energy: heads change with time, and not every B is known to be symmetric"
+    for layer, heads in enumerate(schedule.layers):
+        for index, head in enumerate(heads):
+            if not head.symmetric_score:
+                which = f"layer {layer}" + (f", head {index}" if len(heads) > 1 else "")
+                return f"no energy: B of {which} (counted from 0) is not symmetric"
+    how = (
+        "heads change with time, and the energy with them" if schedule.interpolate else "each layer has its own energy"
+    )
+    added = ", diffusion adds its own" if equation.diffusion else ""
+    return f"{how}; the rate recorded is by transport alone{added}{_lost_layers(schedule)}"
+
+
+def _lost_layers(schedule: Layers) -> str:
+    """Which layers have energies too small for the scale of the largest, if any."""
+
+    def scale(heads: tuple[Head, ...]) -> float:
+        return max(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads)
+
+    scales = np.array([scale(heads) for heads in schedule.layers])
+    lost = np.flatnonzero(scales < scales.max() - UNDERFLOW)
+    if not lost.size:
+        return ""
+    return (
+        f"; energies of {lost.size} of {len(scales)} layers (the first: layer {lost[0]}, counted from 0) are too small "
+        f"for the one scale of the file, e^{scales.max():g}, and stored as 0 or with few digits"
+    )
 
 
 class Diagnostics:
@@ -175,6 +210,8 @@ class Diagnostics:
         """Energies where there are any, and how evenly each head attends."""
         attention, heads = self.equation.attention, (self.equation.field.attention_heads,)
         scale, quantities = f"times exp(-{self._energy_log_scale:.17g})", {}
+        if not attention.schedule.constant:
+            scale += f", one scale for all times: 0 where beta |B| is smaller by more than about {UNDERFLOW:g}"
         energy = "(1/2beta) int int exp(beta x.By) rho rho"
         if self._has_energy and heads[0] == 1:
             quantities["energy"] = SeriesSpec((), f"interaction energy {energy}, {scale}")

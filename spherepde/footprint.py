@@ -109,9 +109,9 @@ def _head(attention: Attention, head: Head, sizes: _Sizes) -> tuple[float, float
 
 
 def _heaviest(attention: Attention, sizes: _Sizes) -> Heads:
-    """The heads that take most memory among those of all layers; of a function of time, those at time 0."""
+    """The heads that take most memory, layers and what lies half-way between; of a function of time, those at 0."""
     return max(
-        attention.schedule.samples(0.0, 0.0).values(),
+        attention.schedule.acting(0.0),
         key=lambda heads: sum(_head(attention, head, sizes)[0] for head in heads),
     )
 

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 NUMBER = (int, float, np.integer, np.floating)
 
-ORTHOGONALITY_TOLERANCE = 1e-12
+ORTHOGONALITY_TOLERANCE = 1e-14
 
 DEFECTIVE_TOLERANCE = 1e-5
 """Round-off splits an eigenvalue of defect k by ε^{1/k} of the norm; for k ≤ 3, less than this."""

@@ -29,6 +29,8 @@ def read_layer_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
     HDF5 datasets lie at the root. Raises InputError, which begins with the path, if the file cannot be read, holds
     anything else, or its arrays do not fit each other.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"layers: expected the name of an .npz or HDF5 file, got {_short(path)}")
     path = Path(path)
     try:
         raw = _read_hdf5(path) if h5py.is_hdf5(path) else _read_npz(path)
@@ -65,6 +67,8 @@ def check_layer_arrays(arrays: Mapping[str, ArrayLike]) -> dict[str, Array]:
     for one head in each layer. V or B left out are identities. ``beta``: a number, (L,) or (L, H), comes out as (L, H).
     ``times`` (n,) passes if its numbers are finite. Raises InputError, one sentence naming array, layer and head.
     """
+    if not isinstance(arrays, Mapping):
+        raise InputError(f"layers: expected arrays by name, like {{'V': ..., 'B': ...}}, got {_short(arrays)}")
     for name in arrays:
         if name not in NAMES:
             raise InputError(f"unknown array {name}; expected V, B or Q and K, and possibly beta, times")
@@ -147,6 +151,21 @@ def layer_edges(times: ArrayLike | None, layer_time: float | None, layers: int, 
     return edges
 
 
+def remark_on_layers(edges: Array, layers: int, until: float) -> str | None:
+    """A sentence if a run from 0 to ``until`` ends before some layers begin or a whole layer after the last; or None.
+
+    ``edges`` are those of :func:`layer_edges`.
+    """
+    begin, end = edges[:layers], float(edges[-1])
+    idle = np.flatnonzero(begin[1:] >= until * (1.0 - SAME_TIME)) + 1
+    if idle.size:
+        which = f"layer {idle[0]}" if len(idle) == 1 else f"layers {idle[0]} to {idle[-1]}"
+        return f"the run ends at t = {until:g}, before {which}, from t = {begin[idle[0]]:g} on, can act"
+    if len(edges) > 1 and until - end > 1.01 * float(np.diff(edges).mean()):
+        return f"the layers end at t = {end:g}; the last of them acts on until t = {until:g}"
+    return None
+
+
 def _short(value: Any) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:59] + "…"
@@ -163,8 +182,8 @@ def _numbers(name: str, value: Any) -> Array:
 
 
 def _matrices(name: str, value: Any) -> Array:
-    if isinstance(value, list):
-        _refuse_ragged(name, value)
+    if isinstance(value, list | tuple) and not _regular(value):
+        _refuse_ragged(name, _nested(value))
     stack = _numbers(name, value)
     if stack.ndim not in (3, 4) or 0 in stack.shape:
         shape = "(layers, heads, d, d)" if name in "VB" else "(layers, heads, k, d)"
@@ -181,6 +200,21 @@ def _matrices(name: str, value: Any) -> Array:
             f"in row {row}, column {column}"
         )
     return stack
+
+
+def _regular(value: Any) -> bool:
+    """Whether numpy makes one array of numbers of it."""
+    try:
+        return np.asarray(value).dtype.kind in "iuf"
+    except ValueError:
+        return False
+
+
+def _nested(value: Any) -> Any:
+    """Lists for lists, tuples and arrays, at every depth."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [_nested(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _refuse_ragged(name: str, layers: list[Any]) -> None:

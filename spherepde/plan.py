@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .attention import Attention
 from .config import RunConfig
 from .experiment import build_attention, required_memory
-from .heads import Head
 from .memory import of_this_machine, readable
-from .run_options import save_times
+from .run_options import cut_density, snapshot_count
 from .spaces import grid_shape
 from .summary import model_in_words
 
@@ -15,6 +15,8 @@ METHODS = {
     "factors": "radial factors (general B)",
     "quadrature": "quadrature",
 }
+LONGEST = 100
+"""Characters that a list of heads may take."""
 
 
 def describe_plan(config: RunConfig, source: str) -> str:
@@ -26,7 +28,7 @@ def describe_plan(config: RunConfig, source: str) -> str:
     attention = build_attention(config)
     space, time, output = config.space, config.time, config.output
     bandwidth = attention.source_degree(0.0, time.until)
-    snapshots = 1 + sum(1 for _ in save_times(0.0, time.until, time.save_every))
+    snapshots = snapshot_count(time.until, time.save_every)
     stepping = f"rtol {time.rtol:g}" if time.rtol is not None else f"dt {time.dt:g}"
     grid = " × ".join(map(str, grid_shape(config.model.dim, space.lmax)))
     companion = f"companion lmax {space.companion_lmax}" if space.companion_lmax else "no companion"
@@ -42,21 +44,33 @@ def describe_plan(config: RunConfig, source: str) -> str:
         f"{readable(snapshots * footprint.snapshot)}, and {readable(footprint.step)} a step",
     }
     if bandwidth:
-        lines["attention"] = _methods(attention.heads, [METHODS[attention.method_of(head)] for head in attention.heads])
-    if bandwidth > space.lmax:
-        lines["warning"] = (
-            f"space.lmax = {space.lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
-            "which sees a cut density"
-        )
+        lines["attention"] = _methods(attention, time.until)
+    warnings = [cut_density(bandwidth, space.lmax)] if bandwidth > space.lmax else []
+    remark = attention.schedule.remark(time.until)
+    if warnings or remark:
+        lines["warning"] = "; ".join([*warnings, *([remark] if remark else [])])
     if not space.companion_lmax:
         lines["note"] = "no companion run, so moments will carry no error bar (space.companion_lmax)"
     width = max(map(len, lines))
     return "\n".join([f"{source} (not run yet)", *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
 
 
-def _methods(heads: tuple[Head, ...], methods: list[str]) -> str:
-    """Which method each head takes: one for all, or by number from 0."""
-    if len(set(methods)) == 1:
-        return methods[0] + (f", all {len(heads)} heads" if len(heads) > 1 else "")
-    named = {method: [str(i) for i, other in enumerate(methods) if other == method] for method in methods}
-    return "; ".join(f"head {', '.join(numbers)}: {method}" for method, numbers in named.items())
+def _methods(attention: Attention, until: float) -> str:
+    """Which method evaluates each head: one for all, by number from 0 or, of many or of layers, how often."""
+    acting = [[METHODS[attention.method_of(head)] for head in heads] for heads in attention.schedule.acting(until)]
+    found = list(dict.fromkeys(method for methods in acting for method in methods))
+    anew = ", prepared anew at every stage" if attention.schedule.gradual else ""
+    if len(found) == 1:
+        several = f", all {len(acting[0])} heads" if len(acting[0]) > 1 else ""
+        return found[0] + several + anew
+    if attention.schedule.gradual:
+        return " and ".join(found) + anew
+    if len(acting) > 1:
+        reached = {method: sum(method in methods for methods in acting) for method in found}
+        return "; ".join(f"{method} in {count} of {len(acting)} layers" for method, count in reached.items())
+    (methods,) = acting
+    numbers = {method: [str(i) for i, other in enumerate(methods) if other == method] for method in found}
+    named = "; ".join(f"head {', '.join(which)}: {method}" for method, which in numbers.items())
+    if len(named) <= LONGEST:
+        return named
+    return "; ".join(f"{method}: {len(which)} heads" for method, which in numbers.items())

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 from .diagnostics import energy_law
 from .equation import ContinuityEquation
 from .errors import InputError
-from .store import RunWriter, SeriesSpec, StorageError, checkpoint_path, load_checkpoint, provenance, save_checkpoint
+from .store import (
+    RunFile,
+    RunWriter,
+    SeriesSpec,
+    StorageError,
+    checkpoint_path,
+    load_checkpoint,
+    provenance,
+    save_checkpoint,
+)
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -32,13 +41,14 @@ class Recorder:
         self.path = path
         self.density = density
         self.source_degree = model.source_degree(0.0)
-        """The bandwidth L_K of the attention kernel over the whole run."""
+        """The bandwidth L_K of the attention kernel over the whole run, as far as :meth:`cover` was told."""
         self.memory_estimate = 0.0
         """Bytes that the run takes, for the file; 0 if nobody said."""
         self._wants_velocity = velocity
         self.overwrite = overwrite
         self._model = model
         self._writer: RunWriter | None = None
+        self._written_degree: int | None = None  # of the velocity in a file that exists
 
     @property
     def velocity(self) -> bool:
@@ -48,6 +58,21 @@ class Recorder:
     @property
     def _recorded_degree(self) -> int:
         return min(self.source_degree, self._model.space.lmax)
+
+    def cover(self, until: float) -> None:
+        """Make ``source_degree`` that of a run to ``until``.
+
+        Raises InputError, and changes nothing, where a file written for an earlier end has no room for the degrees that
+        heads given by a function of time then need, or where they are no heads.
+        """
+        degree = max(self.source_degree, self._model.source_degree(until))
+        written = self._written_degree
+        if written is not None and min(degree, self._model.space.lmax) > written:
+            raise InputError(
+                f"{self.path} records the velocity up to degree {written}, but L_K = {degree} by t = {until:g}; "
+                "expected a new run to that time at once, or one without the velocity (output.velocity = false)"
+            )
+        self.source_degree = degree
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +90,7 @@ class Recorder:
         if self.path is None:
             return
         if self._writer is not None:
-            self._writer.update(config=config)
+            self._writer.update(config=config, kernel_bandwidth=self.source_degree, warnings=" ".join(warnings))
             return
         space = self._model.space
         source = space.refined(self._recorded_degree) if self.velocity else None
@@ -94,6 +119,7 @@ class Recorder:
             | ({"memory_estimate": self.memory_estimate} if self.memory_estimate else {}),
             overwrite=self.overwrite,
         )
+        self._written_degree = self._recorded_degree if self.velocity else None
 
     def record(self, t: float, values: Mapping[str, Real], state: Modal) -> None:
         """One row of the series, and of the velocity's source moments."""
@@ -114,10 +140,17 @@ class Recorder:
             save_checkpoint(checkpoint_path(self.path), arrays, {**state, "counts": list(self._writer.counts)})
 
     def restore(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Read the checkpoint and cut the file back to it. Raises InputError if they do not belong together."""
+        """Read the checkpoint and cut the file back to it, which says whether and how far it records the velocity.
+
+        Raises InputError if they do not belong together.
+        """
         if self.path is None:
             raise InputError("a run without a file has no checkpoint to resume from")
         arrays, state = load_checkpoint(checkpoint_path(self.path))
+        with RunFile(self.path) as written:
+            self.source_degree = int(written.attributes["kernel_bandwidth"])
+            self._written_degree = None if written.velocity is None else int(written.velocity.degree.max())
+        self._wants_velocity = self._written_degree is not None
         self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
         return arrays, state
 

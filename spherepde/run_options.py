@@ -1,7 +1,8 @@
-"""What a run may be asked to do, checked, and when it saves."""
+"""What a run may be asked to do, checked; what to warn of; and when it saves."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -45,6 +46,30 @@ def check_options(
         raise InputError(f"initial density has dim {initial.dim}, the model has dim {model.space.dim}")
 
 
+def run_warnings(
+    tableau: Tableau, *, lmax: int, bandwidth: int, dt: float | None, stable: float | None, timed: bool
+) -> list[str]:
+    """Sentences about a run that will work less well than it could.
+
+    ``bandwidth``: L_K of the attention kernel; ``dt``: the fixed step, ``stable`` the largest stable one; ``timed``:
+    error bars, if there are any, cover the error in time.
+    """
+    found = [cut_density(bandwidth, lmax)] if bandwidth > lmax else []
+    if not timed:
+        found.append(f"{tableau.name} estimates no time error: the error bars cover the resolution in space only")
+    if dt is not None and stable is not None and dt > stable:
+        found.append(f"time.dt = {dt:g} exceeds {stable:.2g}, where {tableau.name} is stable at lmax = {lmax}")
+    return found
+
+
+def cut_density(bandwidth: int, lmax: int) -> str:
+    """The warning that attention sees less of the density than it could."""
+    return (
+        f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
+        "which sees a cut density"
+    )
+
+
 def save_times(start: float, until: float, every: float) -> Iterator[float]:
     """Multiples of ``every`` after ``start``, each exact, then ``until``."""
     count = int(np.floor(start / every * (1.0 + 1e-12))) + 1
@@ -52,6 +77,17 @@ def save_times(start: float, until: float, every: float) -> Iterator[float]:
         yield target
         count += 1
     yield until
+
+
+def snapshot_count(until: float, every: float) -> int:
+    """How many snapshots a run from 0 to ``until`` writes: t = 0 and the :func:`save_times`, counted without them."""
+    end = until * (1.0 - 1e-9)
+    inner = math.ceil(end / every) - 1
+    if (inner + 1) * every < end:  # the quotient was rounded
+        inner += 1
+    elif inner * every >= end:
+        inner -= 1
+    return max(inner, 0) + 2
 
 
 def landing_times(start: float, until: float, every: float, breaks: Sequence[float]) -> Iterator[tuple[float, bool]]:

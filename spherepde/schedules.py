@@ -17,7 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 from .heads import Head, as_heads
-from .layer_arrays import SAME_TIME, check_layer_arrays, check_temperatures, layer_edges, read_layer_arrays
+from .layer_arrays import (
+    SAME_TIME,
+    check_layer_arrays,
+    check_temperatures,
+    layer_edges,
+    read_layer_arrays,
+    remark_on_layers,
+)
 
 Array = NDArray[np.float64]
 Heads = tuple[Head, ...]
@@ -29,11 +36,13 @@ PROBES = 129
 class Schedule(ABC):
     """Heads as a function of time: always the same number of them, of the same dimension.
 
-    ``breaks``: the times, increasing, where heads jump or bend. ``constant``: they never change.
+    ``breaks``: the times, increasing, where heads jump or bend. ``constant``: they never change. ``gradual``: they
+    change during a step, so that the velocity field is prepared anew at every stage.
     """
 
     breaks: tuple[float, ...] = ()
     constant = False
+    gradual = False
 
     @abstractmethod
     def heads_at(self, t: float) -> Heads:
@@ -49,6 +58,14 @@ class Schedule(ABC):
     @abstractmethod
     def samples(self, start: float, until: float) -> dict[str, Heads]:
         """Heads to look at before a run over an interval, by where they act: all there are, or enough of them."""
+
+    def acting(self, until: float) -> list[Heads]:
+        """Heads as they act at some times up to ``until``: the kinds that a run will meet, or enough of them."""
+        return list(self.samples(0.0, until).values())
+
+    def remark(self, until: float) -> str | None:
+        """A sentence about a run to ``until`` that ends before layers begin, or long after the last; None if fine."""
+        return None
 
     @abstractmethod
     def to_config(self) -> dict[str, Any]:
@@ -100,12 +117,12 @@ class Layers(Schedule):
         layer_time: float | None = None,
         interpolate: bool = False,
     ) -> None:
-        if isinstance(layers, Head) or not len(layers):
+        if not isinstance(layers, Sequence) or not len(layers):
             raise InputError("layers: expected a list with the head or heads of each layer, at least one layer")
         self.layers = tuple(_heads(f"layer {index}", heads) for index, heads in enumerate(layers))
         for index, heads in enumerate(self.layers):
             _refuse_other(f"layer {index}", heads, "layer 0", self.layers[0])
-        self.interpolate = bool(interpolate)
+        self.interpolate = self.gradual = bool(interpolate)
         self.times = layer_edges(times, layer_time, len(self.layers), self.interpolate)
         self.breaks = tuple((self.times if interpolate else self.times[1:-1]).tolist())
 
@@ -170,14 +187,20 @@ class Layers(Schedule):
         return float(self.times[self._layer(since)])
 
     def samples(self, start: float, until: float) -> dict[str, Heads]:
-        """Every layer; between two layers β‖B‖ may be larger than at both: also the larger β with either B."""
+        """Every layer; between two layers β‖B‖ may be larger than at both: also the larger β with the larger B."""
         found = {f"layer {index}": heads for index, heads in enumerate(self.layers)}
         if self.interpolate:
             for index, (left, right) in enumerate(zip(self.layers[:-1], self.layers[1:], strict=True)):
-                found[f"between layers {index} and {index + 1}"] = tuple(
-                    Head(x.V, x.B, beta=max(a.beta, b.beta)) for a, b in zip(left, right, strict=True) for x in (a, b)
-                )
+                found[f"between layers {index} and {index + 1}"] = tuple(map(_strongest, left, right))
         return found
+
+    def acting(self, until: float) -> list[Heads]:
+        """Every layer, reached or not, and half-way between two that are interpolated."""
+        middles = (0.5 * (self.times[1:] + self.times[:-1])).tolist() if self.interpolate else []
+        return [*self.layers, *map(self.heads_at, middles)]
+
+    def remark(self, until: float) -> str | None:  # noqa: D102
+        return remark_on_layers(self.times, len(self.layers), until)
 
     def to_config(self) -> dict[str, Any]:  # noqa: D102
         stack = [[head.to_config() for head in heads] for heads in self.layers]
@@ -187,12 +210,15 @@ class Layers(Schedule):
     def __repr__(self) -> str:
         between = ", interpolated" if self.interpolate else ""
         width = len(self.layers[0])
-        counts = f"{len(self.layers)} layers × {width} head{'s' if width > 1 else ''}"
+        depth = len(self.layers)
+        counts = f"{depth} layer{'s' if depth > 1 else ''} × {width} head{'s' if width > 1 else ''}"
         return f"Layers({counts}, t = {self.times[0]:g} … {self.times[-1]:g}{between})"
 
 
 class Varying(Schedule):
     """Heads given by a smooth function of time t ≥ 0 that returns a head or several; jumps are for :class:`Layers`."""
+
+    gradual = True
 
     def __init__(self, function: Callable[[float], Head | Sequence[Head]]) -> None:
         self.function = function
@@ -236,6 +262,8 @@ def as_schedule(heads: HeadsLike) -> Schedule:
     """Accept a head, several, a schedule, or a function of time. Raises InputError for anything else."""
     if isinstance(heads, Schedule):
         return heads
+    if not (callable(heads) or isinstance(heads, Head | Iterable)):
+        raise InputError(f"attention: expected a Head, several, layers or a function of time, got {heads!r}")
     return Varying(heads) if callable(heads) else Constant(heads)
 
 
@@ -272,6 +300,12 @@ def _refuse_other(where: str, heads: Heads, first: str, others: Heads) -> None:
     for what, mine, theirs in (("head(s)", len(heads), len(others)), ("dimensions", heads[0].dim, others[0].dim)):
         if mine != theirs:
             raise InputError(f"{where}: {mine} {what}, but {theirs} at {first}; expected the same at all times")
+
+
+def _strongest(left: Head, right: Head) -> Head:
+    """A head at least as strong, in β‖B‖, as any between two."""
+    larger = max(left, right, key=lambda head: float(np.linalg.norm(head.B, 2)))
+    return Head(larger.V, larger.B, beta=max(left.beta, right.beta))
 
 
 def _between(left: Head, right: Head, share: float) -> Head:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from .memory import of_this_machine
 from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
 from .recording import Recorder
 from .result import Result
-from .run_options import check_options, landing_times
+from .run_options import check_options, landing_times, run_warnings
 from .steppers import (
     FixedStep,
     StepController,
@@ -153,27 +152,20 @@ class Simulation:
             self.rtol, order, initial_step_size(self.model, self.model.norm, self.state, self.rtol, order)
         )
 
-    @cached_property
+    @property
     def warnings(self) -> list[str]:
         """Sentences about a run that will work less well than it could."""
-        bandwidth, lmax = self.recorder.source_degree, self.model.space.lmax
-        found = []
-        if bandwidth > lmax:
-            found.append(
-                f"space.lmax = {lmax} is below the bandwidth L_K = {bandwidth} of the attention kernel, "
-                "which sees a cut density"
-            )
-        if self.error_bars is not None and not self.error_bars.timed:
-            found.append(
-                f"{self.tableau.name} estimates no time error: the error bars cover the resolution in space only"
-            )
+        stable = None
         if self.dt is not None:
             stable = self._stable_step(float(self.diagnostics.measure(self.state)["max_speed"]))
-            if self.dt > stable:
-                found.append(
-                    f"time.dt = {self.dt:g} exceeds {stable:.2g}, where {self.tableau.name} is stable at lmax = {lmax}"
-                )
-        return found
+        return run_warnings(
+            self.tableau,
+            lmax=self.model.space.lmax,
+            bandwidth=self.recorder.source_degree,
+            dt=self.dt,
+            stable=stable,
+            timed=self.error_bars is None or self.error_bars.timed,
+        )
 
     def to_config(self, until: float | None = None) -> dict[str, Any]:
         """The run as a configuration file would say it."""
@@ -204,19 +196,24 @@ class Simulation:
             raise InputError(f"time.until = {until!r}: expected a time after t = {self.time:g}")
         if self.save_every is None:
             self.save_every = until / 50.0
-        if self.time > 0.0 and self.recorder.path is not None and not self.recorder.is_open:
-            self.restore()  # a second run of the same simulation goes on with its file
-        if not self.recorder.is_open:
-            self.recorder.source_degree = self.model.source_degree(until)
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
-            self.recorder.open(self._series(), self.to_config(until), self.warnings, self._limit())
+            self.recorder.cover(until)
+            if self.time > 0.0 and self.recorder.path is not None and not self.recorder.is_open:
+                self.restore()  # a second run of the same simulation goes on with its file
+            remark = self.model.attention.schedule.remark(until)
+            warnings = self.warnings + ([] if remark is None else [remark])
+            self.recorder.open(self._series(), self.to_config(until), warnings, self._limit())
             line.say(f"memory: {of_this_machine(self.footprint.peak)}")
-            for warning in self.warnings:
+            for warning in warnings:
                 line.say(f"warning: {warning}")
             with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
                 status, reason, values = self._march(until, line, interrupt)
                 status, reason = self._conclude(status, reason)
+        except Exception as error:  # a function of time that fails: the file says so before the program ends
+            sentence = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+            self._conclude("stopped", f"{sentence} (at t = {self.time:.6g})")
+            raise
         finally:
             line.close()
             self.recorder.close()

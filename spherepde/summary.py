@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from .heads import DominantEigenspace, Head
+from .layer_arrays import SAME_TIME
 from .memory import readable
 from .store import RunFile
 
@@ -18,6 +19,8 @@ Real = NDArray[np.float64]
 
 RECORDED = "wasserstein_2_geodesic"
 """The series of W₂(ρ_t, Π♯ρ₀) that the summary and the verdict speak of."""
+FEWEST = 6
+"""A layer of fewer rows gets no balance: the error of its quadrature is all that could be seen."""
 
 
 def head_of(config: dict[str, Any]) -> Head | None:
@@ -70,11 +73,13 @@ def _layers_in_words(model: Mapping[str, Any]) -> str:
         count, when = len(stack[0]), f"t = {times[0]:g} … {times[-1]:g}{between}"
     heads = f"{count} head{'s' if count > 1 else ''}"
     if "function" not in layers:
-        heads = f"{len(layers['V'])} layers × {heads}"
+        depth = len(layers["V"])
+        heads = f"{depth} layer{'s' if depth > 1 else ''} × {heads}"
     combined = f"{model['combine']} of " if count > 1 else ""
     given = layers.get("beta", model.get("beta"))
     beta = np.empty(0) if given is None else np.unique(given)
-    return f"{combined}{heads}, {when}" + (f", β = {_range(beta)}" if beta.size else "")
+    coldness = f", β = {_range(beta)}" if beta.size else ""
+    return f"{combined}{heads}, {when}" + coldness.replace(" … ", _unbroken(" … "))
 
 
 def _range(values: Real) -> str:
@@ -171,9 +176,32 @@ def transported(t: Real, rate: Real) -> Real:
     return np.asarray(integral(t) - integral(t[0]), dtype=np.float64)
 
 
-def energy_balance(t: Real, energy: Real, dissipation: Real) -> Real:
-    """Residual E(t) − E(0) − ∫₀ᵗ dissipation at each recorded time."""
-    return energy - energy[0] - transported(t, dissipation)
+def jumps_of(model: Mapping[str, Any]) -> Real:
+    """Times (n,) at which the heads of a [model] table jump: the edges between layers, unless it interpolates them."""
+    edges = [] if model.get("interpolate") else model.get("layer_times", [])
+    return np.array(edges[1:-1], dtype=np.float64)
+
+
+def stretches(t: Real, jumps: Real) -> list[slice]:
+    """The rows of each layer, in order; a row recorded at a jump belongs to the layer that begins there."""
+    first = np.unique(np.searchsorted(t * (1.0 + SAME_TIME), jumps))
+    starts = [0, *(int(row) for row in first if 0 < row < len(t))]
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], len(t)], strict=True)]
+
+
+def energy_balance(t: Real, energy: Real, dissipation: Real, jumps: Real | Sequence[float] = ()) -> Real:
+    r"""Residual :math:`E(t)-E(s)-\int_s^t\dot E` at each recorded time (n,), s = 0 or the last of the ``jumps`` till t.
+
+    Each layer is balanced by itself. What its energy has become where the next one begins is not recorded (that row is
+    the next layer's), so its last step is in no residual. Among several layers, one of fewer than 6 rows has NaN.
+    The identity needs heads that do not change between jumps, and no diffusion.
+    """
+    layers = stretches(t, np.asarray(jumps, dtype=np.float64))
+    residual = np.full(len(t), np.nan)
+    for rows in layers:
+        if rows.stop - rows.start >= FEWEST or len(layers) == 1:
+            residual[rows] = energy[rows] - energy[rows.start] - transported(t[rows], dissipation[rows])
+    return residual
 
 
 def wasserstein_bounds(series: Mapping[str, Real]) -> tuple[Real, Real] | None:

@@ -205,6 +205,11 @@ def test_info_of_a_configuration(cli):
     assert "radial factors (general B)" in out
 
 
+def test_info_counts_snapshots_without_walking_to_them(cli):
+    status, out, err = cli("info", "config.toml", "--set", "time.save_every=1e-9")
+    assert status == 0 and "400000001 snapshots" in out, err
+
+
 def test_info_tells_files_by_their_content(cli):
     assert cli("run", "config.toml", "--quiet", "--out", "run.toml")[0] == 0
     Path("config.h5").write_text(CONFIG)

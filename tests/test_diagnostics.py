@@ -21,6 +21,7 @@ from spherepde import (
 )
 from spherepde.diagnostics import Diagnostics, distance_functional, energy_law, spectral_tail
 from spherepde.quadrature import sphere_rule
+from spherepde.schedules import Layers
 from spherepde.transport.caps import wasserstein_antipodes
 from spherepde.transport.costs import Cost
 from spherepde.transport.projection import project_to_axis
@@ -148,6 +149,45 @@ def test_law_of_the_energy_in_words():
         "no energy: B is not symmetric"
     )
     assert "hardmax has none" in energy_law(ContinuityEquation(SPACES[2], Hardmax(head)))
+
+
+def test_law_of_layers_names_the_layer_and_the_head():
+    """Stated where it is known; of a function of time it is not."""
+    B, skew = np.diag([1.0, -0.5]), [[1.0, 0.2], [-0.2, 1.0]]
+
+    def law(heads, **options):
+        return energy_law(ContinuityEquation(SPACES[2], Softmax(heads), **options))
+
+    even, odd = [Head(B), Head(B, beta=3.0)], [Head(B), Head(B, skew)]
+    assert law(Layers([even, even, odd], layer_time=1.0)) == (
+        "no energy: B of layer 2, head 1 (counted from 0) is not symmetric"
+    )
+    assert law(Layers([odd[1], even[0]], layer_time=1.0, interpolate=True)) == (
+        "no energy: B of layer 0 (counted from 0) is not symmetric"
+    )
+    assert "not every B is known to be symmetric" in law(lambda t: Head(B, beta=1.0 + t))
+    assert law(Layers([even, even], layer_time=1.0), diffusion=0.1) == (
+        "each layer has its own energy; the rate recorded is by transport alone, diffusion adds its own"
+    )
+    assert law(Layers(even, layer_time=1.0, interpolate=True)).startswith("heads change with time, and the energy with")
+
+
+def test_energies_too_small_for_the_scale_of_the_file_are_announced():
+    """β = 1 then 900: e^{−899} is no number, and the file says whose energies are lost; 600 are still told apart."""
+    space, V = Circle(15), np.diag([1.0, 0.5])
+    state = space.project(fisher_bingham([0.3, -0.8]))
+    for beta, lost in ((900.0, True), (600.0, False)):
+        watched = Diagnostics(
+            ContinuityEquation(space, Softmax(Layers([Head(V, beta=1.0), Head(V, beta=beta)], layer_time=1.0)))
+        )
+        assert (watched.measure(state)["energy"] == 0.0) == lost
+        said = (
+            "energies of 1 of 2 layers (the first: layer 0, counted from 0) are too small for the one scale of the file"
+        )
+        assert (f"{said}, e^900, and stored as 0" in energy_law(watched.equation)) == lost
+        assert "0 where beta |B| is smaller by more than about 700" in watched.quantities["energy"].long_name
+    constant = Diagnostics(ContinuityEquation(space, Softmax(Head(V))))
+    assert "smaller" not in constant.quantities["energy"].long_name
 
 
 def test_measuring_does_not_touch_the_state_and_repeats():

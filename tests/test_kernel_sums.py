@@ -91,11 +91,12 @@ def worst(sums, head, targets, sample=slice(None)):
 def test_any_score_matches_plain_sums(dim, ratio, beta):
     head, targets = Head(np.eye(dim), score(ratio, dim, seed=int(beta)), beta=beta), unit_vectors(120, dim)
     kind = {1.0: IsotropicSums, 0.0: PlaneSums}.get(ratio, ScatteredSums) if dim == 3 else CircleSums
-    sums = kind(head, targets) if dim == 2 else kind(head, targets, 1)
+    options = {CircleSums: (), PlaneSums: (1, "auto")}.get(kind, (1,))
+    sums = kind(head, targets, *options)
     error = worst(sums, head, targets)
     bounded(f"{kind.__name__} on S{dim - 1}, ratio {ratio:g}, beta {beta:g}: error of Z and m", error, 2e-12)
     chosen = kernel_sums(head, targets)
-    assert isinstance(chosen, EllipsoidSums if kind is ScatteredSums and beta < 1000.0 else kind)
+    assert isinstance(chosen, EllipsoidSums if kind is ScatteredSums and beta <= 10.0 else (kind, EllipsoidSums))
     assert worst(chosen, head, targets) < 1e-10
 
 
@@ -107,8 +108,31 @@ def test_any_score_matches_plain_sums(dim, ratio, beta):
 def test_the_ellipsoid_grid_matches_plain_sums(ratio, middle, beta):
     """Flat ellipsoids and long ones."""
     head, targets = Head(np.eye(3), score(ratio, 3, int(beta), middle), beta=beta), unit_vectors(120, 3)
-    error = worst(EllipsoidSums(head, targets, degrees_of(head), 1), head, targets)
+    error = worst(EllipsoidSums(head, targets, degrees_of(head), 1, "auto"), head, targets)
     bounded(f"EllipsoidSums, ratios {middle:g}, {ratio:g}, beta {beta:g}: error of Z and m", error, 1e-10)
+
+
+SHAPES = [(0.9, 0.7), (0.6, 0.1), (0.1, 0.1), (0.9, 0.03), (0.04, 0.03), (0.7, 0.0), (0.0, 0.0), (0.5, 1e-3)]
+
+
+@pytest.mark.parametrize(
+    ("middle", "smallest", "beta"), [(*shape, beta) for shape in SHAPES for beta in (0.1, 3.0, 30.0, 300.0)]
+)
+def test_a_point_source_is_seen_to_the_stated_floor(middle, smallest, beta):
+    """The worst measure there is, in closed form: Z = e^{β⟨x,By⟩} and N = Zy, y on the principal axes and off them."""
+    rng = np.random.default_rng(8)
+    B = turn(rng, 3) @ np.diag([1.0, middle, smallest]) @ turn(rng, 3)
+    head, targets = Head(np.eye(3), B, beta=beta), unit_vectors(4000, 3)
+    sums = kernel_sums(head, targets)
+    space = Sphere(max(sums.source_degree, 2))
+    partition, first, worst_error = np.empty(4000), np.empty((3, 4000)), 0.0
+    for y in [*np.linalg.svd(B)[2], *unit_vectors(2, 3, seed=9)]:
+        sums.evaluate(space.restrict(space.point_mass(y), sums.source_degree), partition, first)
+        expected = np.exp(beta * targets @ B @ y - sums.log_scale)
+        error = max(np.abs(partition - expected).max(), np.linalg.norm(first - y[:, None] * expected, axis=0).max())
+        worst_error = max(worst_error, error)
+    name = f"{type(sums).__name__}, ratios {middle:g}, {smallest:g}, beta {beta:g}: error for a point source"
+    bounded(name, worst_error, sums.floor)
 
 
 @pytest.mark.parametrize("dim", [2, 3])
@@ -156,9 +180,9 @@ def test_a_grid_too_coarse_is_seen():
     """Both are needed: at two thirds of the degree, or half of the order, the error is ten times the bound or more."""
     head, targets = Head(np.eye(3), score(0.1, 3, 1), beta=1.0), unit_vectors(100, 3)
     degree, order = degrees_of(head)
-    assert worst(EllipsoidSums(head, targets, (2 * degree // 3, order), 1), head, targets) > 3e-10
+    assert worst(EllipsoidSums(head, targets, (2 * degree // 3, order), 1, "auto"), head, targets) > 3e-10
     assert order < degree // 2
-    assert worst(EllipsoidSums(head, targets, (degree, order // 2), 1), head, targets) > 3e-10
+    assert worst(EllipsoidSums(head, targets, (degree, order // 2), 1, "auto"), head, targets) > 3e-10
 
 
 @pytest.mark.parametrize("dim", [2, 3])

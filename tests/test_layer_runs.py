@@ -127,8 +127,8 @@ def test_finished_at_a_break_and_extended_equals_the_whole_bit_for_bit(tmp_path)
 
 def test_a_stack_of_equal_layers_is_the_constant_run(tmp_path):
     single = head(np.random.default_rng(0), 3, 5.0)
-    stacked = simulation(Softmax(Layers([single] * 6, layer_time=0.05)), rtol=1e-10).run(0.3)
-    plain = simulation(Softmax(single), rtol=1e-10).run(0.3)
+    stacked = simulation(Softmax(Layers([single] * 6, layer_time=0.05)), rtol=1e-12).run(0.3)
+    plain = simulation(Softmax(single), rtol=1e-12).run(0.3)
     assert np.abs(stacked.state - plain.state).max() < 1e-10
 
 
@@ -184,19 +184,21 @@ def test_velocity_reconstructs_in_every_layer_from_the_recorded_moments(tmp_path
 # ---- heads as a function of time
 
 
-def test_a_function_of_time_runs_is_written_and_is_not_resumed(tmp_path):
-    def turning(t):
-        return Head(np.diag([1.0, 0.5, -0.2]), beta=4.0 + 6.0 * t)
+def turning(t):
+    return Head(np.diag([1.0, 0.5, -0.2]), beta=4.0 + 6.0 * t)
 
+
+def bandwidth(t):
+    return Softmax(turning(t)).on(Sphere(31)).source_degree
+
+
+def test_a_function_of_time_runs_is_written_and_is_not_resumed(tmp_path):
     path = tmp_path / "run.h5"
-    made = simulation(Softmax(turning), path, companion_lmax=23)
-    assert made.run(0.3).status == "done"
-    made.run(0.45)  # the program that has the function may go on
+    simulation(Softmax(turning), path, companion_lmax=23).run(0.45)
     with RunFile(path) as run:
         assert "1 head, as a function of time, turning" in describe(run)
         assert verdict(run).endswith("a single head that does not change with time")
-        wanted = Softmax(turning(0.3)).on(Sphere(31)).source_degree
-        assert run.attributes["kernel_bandwidth"] == wanted > Softmax(turning(0.0)).on(Sphere(31)).source_degree
+        assert run.velocity.degree.max() == run.attributes["kernel_bandwidth"] == bandwidth(0.45) > bandwidth(0.0)
         assert "energy" not in run.series and "distance_to_E" not in run.series
     before = path.read_bytes()
     with pytest.raises(
@@ -204,6 +206,69 @@ def test_a_function_of_time_runs_is_written_and_is_not_resumed(tmp_path):
     ) as caught:
         resume_simulation(path)
     assert "\n" not in str(caught.value) and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["same", "restored"])
+def test_the_velocity_on_file_is_never_cut_as_a_function_of_time_sharpens(tmp_path, kind):
+    """The file has room for the degrees of the time it was made for; a run beyond is refused or has enough."""
+    path = tmp_path / "run.h5"
+    made = simulation(Softmax(turning), path)
+    made.run(0.15)
+    assert bandwidth(0.45) > bandwidth(0.15)
+    before = path.read_bytes()
+    if kind == "restored":  # another program that has the function
+        made = simulation(Softmax(turning), path)
+        made.restore()
+    said = f"records the velocity up to degree {bandwidth(0.15)}, but L_K = {bandwidth(0.45)} by t = 0.45; expected"
+    with pytest.raises(InputError, match=said) as caught:
+        made.run(0.45)
+    assert "\n" not in str(caught.value) and (kind == "restored" or path.read_bytes() == before)
+    with RunFile(path) as run:
+        assert run.attributes["status"] == ("stopped" if kind == "restored" else "done")
+        assert run.attributes["kernel_bandwidth"] == run.velocity.degree.max() == bandwidth(0.15)
+    assert made.run(0.1501).status == "done"  # needs no higher degree
+
+
+def test_without_the_velocity_a_function_of_time_goes_on_and_the_file_says_the_bandwidth(tmp_path):
+    path = tmp_path / "run.h5"
+    made = simulation(Softmax(turning), path, save_velocity=False)
+    made.run(0.15)
+    again = simulation(Softmax(turning), path)  # would record the velocity, but the file does not
+    again.restore()
+    assert again.run(0.45).status == "done"
+    with RunFile(path) as run:
+        assert run.velocity is None and run.attributes["kernel_bandwidth"] == bandwidth(0.45)
+        assert run.config["output"]["velocity"] is False and run.series["t"][-1] == 0.45
+
+
+def test_restored_in_another_program_equals_the_whole_bit_for_bit(tmp_path):
+    def slow(t):  # sharpest at t = 0: every later time fits
+        return Head(np.diag([1.0, 0.5, -0.2]), beta=9.0 - 4.0 * t)
+
+    simulation(Softmax(slow), tmp_path / "whole.h5", companion_lmax=23).run(0.45)
+    simulation(Softmax(slow), tmp_path / "parts.h5", companion_lmax=23).run(0.3)
+    again = simulation(Softmax(slow), tmp_path / "parts.h5", companion_lmax=23)
+    again.restore()
+    again.run(0.45)
+    assert datasets(tmp_path / "whole.h5") == datasets(tmp_path / "parts.h5")
+
+
+def test_a_function_that_fails_leaves_a_finished_file_and_its_own_error(tmp_path):
+    def failing(t):  # where no probe looks
+        if 0.2001 < t < 0.2019:
+            raise ZeroDivisionError("no heads here")
+        return Head(np.diag([1.0, 0.0]))
+
+    made = simulation(Softmax(failing), tmp_path / "run.h5", dt=0.001)
+    with pytest.raises(ZeroDivisionError, match="no heads here"):
+        made.run(0.256)
+    with RunFile(tmp_path / "run.h5") as run:
+        assert run.attributes["status"] == "stopped" and run.attributes["finished"]
+        assert run.attributes["reason"].startswith("ZeroDivisionError: no heads here (at t = 0.2")
+        assert run.series["t"][-1] == made.time
+    again = simulation(Softmax(lambda t: Head(np.diag([1.0, 0.0]))), tmp_path / "run.h5", dt=0.001)
+    again.restore()  # the last good state is there to go on from
+    assert again.time == made.time and again.run(0.256).status == "done"
 
 
 def test_a_function_that_goes_wrong_is_refused_before_the_run_or_stops_it(tmp_path):
@@ -352,9 +417,26 @@ REFUSED = {
     ),
     "beta of a head": (
         ["--set", "model={dim = 2, layers = {V = [[[1, 0], [0, 1]]], beta = [0.0]}, layer_time = 1}"],
-        "model.beta, layer 0, head 0: expected an inverse temperature > 0, got 0",
+        "model.layers: beta, layer 0, head 0: expected an inverse temperature > 0, got 0",
     ),
-    "dimension": (["--set", "model.dim=3"], "model.layers.V.0.0 is [["),
+    "dimension": (["--set", "model.dim=3"], "model.layers: the matrices act on d = 2; expected d = model.dim = 3"),
+    "no name": (["--set", 'model.layers=""'], "model.layers is ''; expected the name of an .npz or HDF5 file"),
+    "file in a table": (
+        ["--set", 'model.layers={file = "weights.npz"}'],
+        "model.layers is a table with file = 'weights.npz'; expected the name",
+    ),
+    "unknown array": (
+        ["--set", "model={dim = 2, layers = {W = [[[1, 0], [0, 1]]]}, beta = 1, layer_time = 1}"],
+        "model.layers: unknown array W",
+    ),
+    "hardmax between": (
+        [
+            "--set",
+            'model={dim = 2, attention = "hardmax", layers = {B = [[[1, 0], [0, 1]], [[1, 0], [0, -1]]]}, '
+            "layer_time = 1, interpolate = true}",
+        ],
+        "between layers 0 and 1: hardmax attention divides by",
+    ),
     "times only": (
         ["--set", "model={dim = 2, beta = 1, layer_time = 1}"],
         "model.layers is missing; expected layers, since their times are given",
@@ -390,7 +472,68 @@ def test_weights_that_do_not_fit_name_array_layer_and_head(cli):
     wrong["K"][2, 1, 0, 0] = np.nan
     np.savez("models/weights.npz", **wrong)
     status, _, err = cli("run", "models/config.toml", "--quiet")
-    assert status == 2 and "weights.npz: K, layer 2, head 1: expected finite numbers, got nan" in err
+    assert (
+        status == 2 and "model.layers: models/weights.npz: K, layer 2, head 1: expected finite numbers, got nan" in err
+    )
     np.savez("models/weights.npz", **(arrays() | {"V": arrays()["V"][:, :1]}))
     status, _, err = cli("run", "models/config.toml", "--quiet")
     assert status == 2 and "Q has shape (3, 2, 2, 2); expected (3, 1, 2, 2) to fit V (3, 1, 2, 2)" in err
+    wide = np.ones((1, 1, 64, 64))
+    np.savez("models/weights.npz", V=wide)
+    status, _, err = cli("run", "models/config.toml", "--quiet", "--set", "model.dim=3")
+    assert status == 2 and err.endswith("the matrices act on d = 64; only d = 2 and d = 3 are available\n")
+
+
+def stacked(*scores, **model):
+    return (
+        f"model={{dim = 2, beta = 4, layer_time = 0.1, layers = {{B = {json.dumps(scores)}}}"
+        + "".join(f", {key} = {value}" for key, value in model.items())
+        + "}"
+    )
+
+
+def test_the_plan_describes_all_layers(cli):
+    identity, general = np.eye(2).tolist(), [[1.0, 0.0], [0.0, 0.4]]
+
+    def said(*settings):
+        initial = ["--set", 'initial={family = "uniform"}']
+        status, out, err = cli("info", "models/config.toml", *initial, *(x for s in settings for x in ("--set", s)))
+        assert status == 0, err
+        return {line.split("  ")[1].strip(): line.split("  ", 2)[2].strip() for line in out.splitlines()[1:]}
+
+    multipliers, factors = "multipliers (B = s·O)", "radial factors (general B)"
+    assert said(stacked(identity, identity))["attention"] == multipliers
+    mixed = said(stacked(identity, general, general))
+    assert mixed["attention"] == f"{multipliers} in 1 of 3 layers; {factors} in 2 of 3 layers"
+    turned = said(stacked(identity, [[0.0, 1.0], [-1.0, 0.0]], identity, [[1.0, 0.0], [0.0, -1.0]], interpolate="true"))
+    assert turned["attention"] == f"{multipliers} and {factors}, prepared anew at every stage"  # a mirror between
+    many = ", ".join(f"{{beta = 1, B = {identity if i % 3 else general}}}" for i in range(96))
+    several = said(f"model={{dim = 2, head = [{many}]}}")
+    assert several["attention"] == f"{factors}: 32 heads; {multipliers}: 64 heads"
+
+
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        (0.2, "the run ends at t = 0.2, before layer 2, from t = 0.2 on, can act"),
+        (0.05, "the run ends at t = 0.05, before layers 1 to 2, from t = 0.1 on, can act"),
+        (0.3, None),
+        (0.4, None),
+        (0.5, "the layers end at t = 0.3; the last of them acts on until t = 0.5"),
+    ],
+)
+def test_a_run_that_does_not_match_its_layers_is_said(cli, until, words):
+    until = f"time.until={until}"
+    _, plan, _ = cli("info", "models/config.toml", "--set", until)
+    status, _, err = cli("run", "models/config.toml", "--set", until, "--out", "run.h5")
+    assert status == 0
+    for text in (plan, err):
+        assert words in text if words else "warning" not in text, text
+    with RunFile("run.h5") as run:
+        assert run.attributes["warnings"] == (words or "")
+
+
+def test_weights_are_told_from_runs_and_configurations(cli):
+    status, out, err = cli("info", "models/weights.npz")
+    assert status == 2 and out == "" and err.count("\n") == 1
+    assert "weights.npz is an archive of arrays; expected a run file, or a configuration with model.layers" in err

@@ -24,6 +24,7 @@ from spherepde.config import parse_config
 from spherepde.experiment import build_equation, build_simulation
 from spherepde.footprint import LIBRARIES, run_footprint
 from spherepde.memory import machine_memory, readable, require_memory
+from spherepde.schedules import Layers
 from spherepde.spaces import grid_shape, space_for
 from spherepde.token_sums import token_attention
 from spherepde.tokens import simulate_tokens
@@ -98,6 +99,17 @@ def test_estimates_grow_with_what_is_asked():
     ):
         assert larger.marching > 1.05 * small.marching
     assert run_footprint(Softmax(head), 255, density=False).snapshot == 16 * 256 * 257 / 2
+
+
+def test_heads_between_layers_count_and_each_once():
+    """Two rotated scores have cheap kernels; half-way between them it takes radial factors, or none if they agree."""
+    turned, mirrored = Head(np.eye(3), beta=10.0), Head(np.eye(3), np.diag([1.0, 1.0, -1.0]), beta=10.0)
+
+    def marching(layers, **how):
+        return run_footprint(Softmax(Layers(layers, layer_time=1.0, **how)), 255).marching
+
+    assert marching([turned, mirrored], interpolate=True) > 1.05 * marching([turned, mirrored])
+    assert marching([turned, turned], interpolate=True) == marching([turned, turned])
 
 
 @pytest.mark.parametrize(("dim", "lmax"), [(2, 3), (2, 100), (3, 3), (3, 31), (3, 100)])

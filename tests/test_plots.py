@@ -1,8 +1,10 @@
 """Figures: each says what the file holds, marks what is not to be trusted, and leaves no trace elsewhere."""
 
 import shutil
+import sys
 import warnings
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -34,7 +36,12 @@ from spherepde.plots.moments import moments_figure
 from spherepde.plots.overview import overview_figure
 from spherepde.plots.spectrum import degree_amplitudes, spectrum_figure
 from spherepde.plots.style import TIME_LABEL, new_figure, number, save, styled, time_colours
+from spherepde.schedules import Layers
 from spherepde.summary import transported
+
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
+
+from physics_helpers import bounded
 
 RHO2 = fisher_bingham([0.3, 0.8], np.zeros((2, 2)))
 RHO3 = fisher_bingham([0.2, 0.8, 0.1], np.zeros((3, 3)))
@@ -43,7 +50,18 @@ TURNED = [[0.2, 0.6, 0.0], [0.3, 1.0, 0.1], [0.0, 0.2, -0.3]]
 ALL = ["overview", "density", "moments", "distance", "energy", "spectrum"]
 WITHOUT_DISTANCE = [name for name in ALL if name != "distance"]
 
-DRAWN = {"hardmax": "energy", "heads": "overview", "unsymmetric": "distance"}
+SYMMETRIC = [
+    Head(V, B, beta=beta)
+    for V, B, beta in (
+        (np.diag([1.0, 0.3]), np.diag([1.0, 0.5]), 2.0),
+        (np.diag([0.4, -0.8]), np.array([[0.5, 0.2], [0.2, 0.9]]), 3.0),
+        (np.array([[0.6, 0.3], [0.3, -0.2]]), np.diag([0.7, -0.6]), 2.5),
+    )
+]
+EDGES = [0.0, 0.25, 0.4, 0.7]
+SKEW = Head(np.eye(2), [[1.0, 0.2], [-0.2, 1.0]])
+
+DRAWN = {"hardmax": "energy", "heads": "overview", "unsymmetric": "distance", "layers": "energy", "skew": "energy"}
 """The figure laid out in full because the case makes it special (plot_run draws sphere and circle)."""
 
 CASES = {
@@ -61,7 +79,12 @@ CASES = {
     ),
     "everything": (Sphere(24), RHO3, Softmax(Head(np.eye(3), beta=4.0)), {"save_velocity": False}, 0.3),
     "unsymmetric": (Sphere(24), RHO3, Unnormalised(Head(TURNED, beta=1.0)), {"companion_lmax": 18}, 0.3),
+    "layers": (Circle(32), RHO2, Softmax(Layers(SYMMETRIC, times=EDGES)), {"dt": 0.0125}, 0.7),
+    "interpolated": (Circle(32), RHO2, Softmax(Layers(SYMMETRIC, times=EDGES[:3], interpolate=True)), {}, 0.4),
+    "skew": (Circle(32), RHO2, Softmax([Head(GAP2), SKEW]), {}, 0.2),
 }
+NO_DISTANCE = ("heads", "everything", "layers", "interpolated", "skew")
+"""Cases without a distance."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +97,8 @@ def run(tmp_path_factory):
             space, rho0, attention, options, until = CASES[case]
             made[case] = folder / f"{case}.h5"
             model = ContinuityEquation(space, attention, diffusion=0.01 if case == "unsymmetric" else 0.0)
-            Simulation(model, rho0, made[case], save_every=until / 12, rtol=1e-6, progress=False, **options).run(until)
+            options = {"rtol": None if "dt" in options else 1e-6, "save_every": until / 12, "progress": False} | options
+            Simulation(model, rho0, made[case], **options).run(until)
         return made[case]
 
     return path
@@ -223,7 +247,7 @@ def test_pyplot_is_not_used():
 @pytest.mark.parametrize("case", CASES)
 def test_every_axis_says_what_it_shows(record, case):
     r = record(case)
-    assert list(figures(r)) == (WITHOUT_DISTANCE if case in ("heads", "everything") else ALL)
+    assert list(figures(r)) == (WITHOUT_DISTANCE if case in NO_DISTANCE else ALL)
     for name, make in figures(r).items():
         figure = make(r)
         assert r.title.split(",")[0] in texts(figure) and "initial density" in texts(figure)
@@ -478,6 +502,71 @@ def test_energy_balance_is_not_limited_by_its_quadrature(record):
     assert r"e^{-\beta\|B\|}" in energy.get_ylabel() and r"e^{-\beta\|B\|}" in rate.get_ylabel()
     assert residual.get_yscale() == "log"
     assert attention.get_ylabel().startswith("attention entropy") and attention.get_ylim()[1] > 0.0
+
+
+def test_layers_are_balanced_each_by_itself(record, tmp_path):
+    r = record("layers")
+    values, rows = balance_residual(r), [(r.t >= a) & (r.t < b) for a, b in pairwise(EDGES)]
+    assert all(values[layer][0] == 0.0 and np.isfinite(values[layer]).all() for layer in rows)
+    for index, layer in enumerate(rows):
+        bounded(f"balance residual within layer {index}", values[layer].max(), 5e-12)
+    alone = tmp_path / "alone.h5"
+    model = ContinuityEquation(Circle(32), Softmax(SYMMETRIC[0]))
+    Simulation(model, RHO2, alone, dt=0.0125, save_every=0.7 / 12, progress=False).run(EDGES[1])
+    with RunFile(alone) as run:
+        own = balance_residual(Record(run))
+        assert np.array_equal(run.series["t"][:-1], r.t[rows[0]])
+        bounded("layer 0 against a run of layer 0 alone", np.abs(values[rows[0]] - own[:-1]).max(), 1e-14)
+    residual = energy_figure(r).get_axes()[2]
+    drawn = residual.lines[0].get_ydata()
+    assert np.nanmax(drawn) == np.nanmax(values) and "within each layer" in residual.get_title(loc="left")
+
+
+def test_lines_break_at_jumps_which_are_marked(record):
+    r = record("layers")
+    for make in (energy_figure, moments_figure):
+        axes = make(r).get_axes()
+        assert all(marks(ax) == {"jump at 0.25": 0.25, "jump at 0.4": 0.4} for ax in axes)
+        assert "the next layer begins" in axes[-1].get_xlabel()
+    for ax in energy_figure(r).get_axes():
+        t, values = ax.lines[0].get_data()
+        gaps = np.flatnonzero(np.isnan(values) & np.isin(t, EDGES[1:3]))
+        assert {0.25, 0.4} <= set(t[gaps]) and len(t) == len(r.t) + 2
+    second = moments_figure(r).get_axes()[0].lines[0]  # moments have no jumps
+    assert np.array_equal(second.get_ydata(), r.series["second_moment"][:, 0, 0])
+    assert not any(marks(ax) for ax in energy_figure(record("interpolated")).get_axes())
+
+
+def test_interpolated_layers_have_no_balance(record):
+    figure = energy_figure(record("interpolated"))
+    assert [ax.get_ylabel().split()[0] for ax in figure.get_axes()] == ["energy", "by", "attention"]
+    assert "no balance: the heads change the energy as well" in texts(figure)
+    assert "balance residual" not in texts(figure)
+
+
+def test_energy_lost_to_the_scale_is_not_drawn(record):
+    r = record("layers")
+    for name in ("energy", "dissipation"):
+        r.series[name] = np.where(r.t < 0.25, 0.0, r.series[name])
+    energy, rate, residual, _ = energy_figure(r).get_axes()
+    for ax in (energy, rate, residual):
+        t, values = ax.lines[0].get_data()
+        assert np.isnan(values[t < 0.25]).all() and np.isfinite(values[(t > 0.26) & (t < 0.38)]).all()
+
+
+def test_words_of_the_energy_figure_stand_beside_the_curves(record):
+    changing = "no energy: heads change with time, and not every B is known to be symmetric"
+    for case, law in (("heads", None), ("skew", None), ("skew", changing)):
+        r = record(case)
+        r.run.attributes |= {} if law is None else {"energy_law": law}
+        figure = energy_figure(r)
+        figure.draw_without_rendering()
+        for ax in figure.get_axes():
+            title = ax.title if ax.get_title() else ax._left_title
+            assert title.get_window_extent().x1 <= figure.bbox.x1
+            if ax.get_legend() is not None:
+                assert ax.get_legend().get_window_extent().y0 >= ax.bbox.y1
+    assert energy_figure(record("skew")).get_axes()[0].get_title(loc="left").startswith("no energy: B of head 1")
 
 
 def test_heads_are_drawn_and_named(record):

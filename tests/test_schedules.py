@@ -1,5 +1,7 @@
 """Heads as functions of time: which act when, how stacks are read, and one sentence for what does not fit."""
 
+from itertools import pairwise
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from spherepde import Head, InputError, Softmax, Unnormalised
 from spherepde.attention import Hardmax
 from spherepde.layer_arrays import check_layer_arrays
-from spherepde.run_options import landing_times
+from spherepde.run_options import landing_times, save_times, snapshot_count
 from spherepde.schedules import Constant, Layers, Varying, as_schedule, load_layers
 
 
@@ -106,6 +108,12 @@ def test_breaks_are_landed_on_and_those_at_save_times_once():
     assert list(landing_times(0.2, 0.4, 0.2, (0.2 * (1 - 1e-15), 0.2 * (1 + 1e-15)))) == [(0.4, True)]
 
 
+@pytest.mark.parametrize("until", [0.05, 0.1, 0.3, 3 * 0.1, 1.0, 9.2, 2.0 / 3.0])
+@pytest.mark.parametrize("every", [0.1, 0.3, 1.0 / 3.0, 0.00917, 9.2 / 50, 0.1 * (1 + 1e-12), 1e-4])
+def test_snapshots_are_counted_as_they_would_be_saved(until, every):
+    assert snapshot_count(until, every) == 1 + sum(1 for _ in save_times(0.0, until, every))
+
+
 # ---- reading stacks
 
 
@@ -139,12 +147,23 @@ def test_one_head_a_layer_needs_no_axis_and_beta_may_be_shared():
     assert [heads[0].beta for heads in per_layer.layers] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+def test_lists_of_arrays_are_arrays():
+    arrays = stack()
+    lists = {name: [[*layer] for layer in array] for name, array in arrays.items()}
+    assert (
+        Layers.from_arrays(lists, layer_time=1.0).to_config() == Layers.from_arrays(arrays, layer_time=1.0).to_config()
+    )
+    single = Layers.from_arrays({"V": [np.eye(2), (2.0 * np.eye(2)).tolist()]}, beta=1.0, layer_time=1.0)
+    assert [heads[0].V[0, 0] for heads in single.layers] == [1.0, 2.0]
+
+
 def test_configuration_rebuilds_the_layers():
     layers = Layers.from_arrays(stack(), layer_time=0.3, interpolate=True)
     table = layers.to_config()
     again = Layers.from_arrays(table["layers"], times=table["layer_times"], interpolate=table["interpolate"])
     assert again.to_config() == table and again.interpolate
     assert repr(again) == "Layers(3 layers × 2 heads, t = 0 … 0.6, interpolated)"
+    assert repr(Layers([scalar(1.0)], layer_time=1.0)) == "Layers(1 layer × 1 head, t = 0 … 1)"
 
 
 # ---- what does not fit
@@ -183,6 +202,11 @@ WRONG_ARRAYS = {
     "complex": (without(V=1j * np.ones((3, 2, 3, 3))), "V: expected an array of real numbers"),
     "ragged": (ragged(), r"K, layer 2, head 1: expected \(3, 3\) as in layer 0, head 0, got \[\[1"),
     "ragged layer": (without(V=[[[[1.0]], [[1.0]]], [[[1.0]]]]), "V, layer 1: 1 head.s.; expected 2 as in layer 0"),
+    "arrays of two sizes": (
+        {"V": [np.eye(2), np.eye(3)]},
+        r"V, layer 1, head 0: expected \(2, 2\) as in layer 0, head 0, got \[\[1.0",
+    ),
+    "a word among arrays": ({"V": [np.eye(2), "eye"]}, r"V, layer 1, head 0: expected \(2, 2\) .* got 'eye'"),
     "nothing": ({"beta": 1.0}, "no matrices; expected V, B or Q and K"),
     "times": (without(times=[0.0, np.inf]), "times: expected a list of finite numbers"),
 }
@@ -195,7 +219,7 @@ def test_arrays_that_do_not_fit_are_blamed_by_name_layer_and_head(tmp_path, case
         check_layer_arrays(arrays)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
     path = tmp_path / "weights.npz"
-    if case not in ("ragged", "ragged layer", "words"):
+    if case not in ("ragged", "ragged layer", "words", "arrays of two sizes", "a word among arrays"):
         np.savez(path, **arrays)
         with pytest.raises(InputError, match=f"weights.npz: {sentence}"):
             load_layers(path, layer_time=1.0)
@@ -257,6 +281,24 @@ def test_layers_must_be_of_one_kind():
             Layers(layers, layer_time=1.0)
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Softmax(None), "attention: expected a Head, several, layers or a function of time, got None"),
+        (lambda: Softmax(3), "attention: expected a Head, several, layers or a function of time, got 3"),
+        (lambda: Layers(None, layer_time=1.0), "expected a list with the head or heads of each layer"),
+        (lambda: Layers((scalar(1.0) for _ in range(2)), layer_time=1.0), "expected a list with the head or heads"),
+        (lambda: load_layers(None), "expected the name of an .npz or HDF5 file, got None"),
+        (lambda: Layers.from_arrays(np.eye(2), layer_time=1.0), "layers: expected arrays by name, .* got array"),
+        (lambda: Layers.from_arrays(None, layer_time=1.0), "layers: expected arrays by name, .* got None"),
+    ],
+)
+def test_what_is_no_layers_at_all_is_one_sentence(make, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
 def test_functions_are_held_to_what_they_began_with():
     grows = Varying(lambda t: [scalar(1.0)] * (1 + (t > 0.5)))
     with pytest.raises(InputError, match=r"heads at t = 0.75: 2 head.s., but 1 at t = 0"):
@@ -274,3 +316,45 @@ def test_attention_says_which_layer_it_cannot_take():
         Hardmax(Layers([scalar(1.0), singular], layer_time=1.0)).strength(0.0, 1.0)
     with pytest.raises(InputError, match="layer 2: unnormalised attention with"):
         Unnormalised(Layers([scalar(1.0), scalar(1.0), scalar(1.0, beta=301.0)], layer_time=1.0)).strength(0.0, 1.0)
+    two = [scalar(1.0), singular]
+    with pytest.raises(InputError, match="layer 1, head 1: hardmax attention divides by"):
+        Hardmax(Layers([[scalar(1.0)] * 2, two], layer_time=1.0)).strength(0.0, 1.0)
+    with pytest.raises(InputError, match="^head 1: hardmax attention divides by"):
+        Hardmax(two).strength(0.0, 1.0)
+    cold = [scalar(1.0), scalar(1.0, beta=301.0)]
+    for schedule, where in (
+        (Layers([[scalar(1.0)] * 2, cold], layer_time=1.0), "layer 1, head 1"),
+        (lambda t: cold if t else [scalar(1.0)] * 2, "heads at t = 0.0078125, head 1"),
+        (cold, "head 1"),
+    ):
+        with pytest.raises(InputError, match=f"^{where}: unnormalised attention with"):
+            Unnormalised(schedule).strength(0.0, 1.0)
+
+
+def rotation(angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
+@pytest.mark.parametrize(
+    ("scores", "singular"),
+    [
+        ([np.eye(2), np.diag([1.0, -1.0])], True),  # det B changes sign
+        ([np.eye(2), -np.eye(2)], True),  # it touches zero: B = 0 half-way
+        ([rotation(0.3), rotation(0.3 + np.pi)], True),
+        ([np.eye(2), rotation(2.0)], False),
+        ([np.eye(2), rotation(2.0), -np.eye(2)], False),  # the long way round
+        ([np.diag([1.0, -1.0]), np.diag([0.1, -3.0])], False),
+    ],
+)
+def test_interpolated_hardmax_is_refused_where_a_score_is_singular_on_the_way(scores, singular):
+    between = Layers([[Head(np.eye(2)), Head(np.eye(2), B)] for B in scores], layer_time=1.0, interpolate=True)
+    path = np.linspace(0.0, 1.0, 2001)[:, None, None]
+    smallest = min(np.linalg.svd(a + path * (b - a))[1][:, -1].min() for a, b in pairwise(scores))
+    assert (smallest < 1e-12) == singular
+    if singular:
+        with pytest.raises(InputError, match="between layers 0 and 1, head 1: hardmax attention divides by"):
+            Hardmax(between).source_degree(0.0, 1.0)
+    else:
+        assert Hardmax(between).source_degree(0.0, 1.0) == 0
+    assert Hardmax(Layers(between.layers, layer_time=1.0)).source_degree(0.0, 1.0) == 0  # never on the way

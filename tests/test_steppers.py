@@ -1,7 +1,9 @@
 """Steppers: algebraic order conditions, measured orders, stability, step control, marching."""
 
+import sys
 from dataclasses import replace
 from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,10 @@ from spherepde.steppers import (
     march,
     tableau_named,
 )
+
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
+
+from physics_helpers import bounded
 
 ALL = pytest.mark.parametrize("tableau", TABLEAUX.values(), ids=TABLEAUX)
 EMBEDDED = [tableau for tableau in TABLEAUX.values() if tableau.error_weights is not None]
@@ -319,8 +325,50 @@ def test_controller_grows_and_shrinks_by_the_error():
 
 def test_controller_judges_from_the_step_taken_not_the_one_proposed():
     clipped = controller(step_size=0.1)
-    assert clipped.judge(0.5e-6, 0.01)
-    assert clipped.step_size == pytest.approx(0.01 * 0.9 * 0.5 ** (-0.7 / 4), rel=1e-14)
+    assert clipped.judge(0.9e-6, 0.01)
+    assert clipped.step_size == pytest.approx(0.01 * 0.9 * 0.9 ** (-0.7 / 4), rel=1e-14)
+
+
+def test_a_step_shortened_to_land_leaves_the_proposal_and_the_memory():
+    landed = controller(step_size=0.1, last_error=0.5)
+    assert landed.judge(1e-16, 1e-7) and (landed.step_size, landed.last_error) == (0.1, 0.5)
+    bounded_outside = controller(step_size=0.1, largest_step=0.02, last_error=0.5)
+    assert bounded_outside.judge(1e-16, 1e-7) and bounded_outside.step_size == 0.02
+    grown = controller(step_size=0.1)
+    assert grown.judge(1e-9, 0.09)  # hardly shortened and good for more: an ordinary step
+    assert grown.step_size == pytest.approx(0.18, rel=1e-14) and grown.last_error == pytest.approx(1e-3)
+    rejected = controller(step_size=0.1, last_error=0.5)
+    assert not rejected.judge(2e-6, 0.06) and rejected.step_size < 0.06
+
+
+def test_landing_times_close_together_cost_no_recovery():
+    """u' = u cos 3t is marched over times that come in pairs 1e-6 apart in as many steps as without the pairs."""
+
+    class Swinging(Driven):
+        def explicit_terms(self, u, t, out):
+            return np.multiply(u, np.cos(3.0 * t), out=out)
+
+        def implicit_terms(self, u, out):
+            return np.multiply(u, 0.0, out=out)
+
+        def implicit_inverse(self, u, eta, out):
+            np.copyto(out, u)
+            return out
+
+    def taken(landings):
+        step, control = imex_step(Swinging(), TABLEAUX["ark436"]), controller(step_size=1e-2, rtol=1e-8)
+        u, now, count = np.array([1.0 + 0.0j]), 0.0, 0
+        for target in landings:
+            for accepted in march(step, norm, control, u, now, target):
+                u, count = accepted.state, count + 1
+            now = target
+        assert abs(u[0] - np.exp(np.sin(3.0 * now) / 3.0)) < 1e-6
+        return count
+
+    single = np.arange(1.0, 11.0)
+    paired = np.sort(np.concatenate([single - 1e-6, single]))
+    without, with_pairs = taken(single), taken(paired)
+    bounded("steps that ten landings 1e-6 before another ten cost, each", (with_pairs - without) / 10.0, 1.5)
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-30])

@@ -1,5 +1,8 @@
 """The summary and the verdict: what they say follows from the file, and they can say no."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,8 +20,12 @@ from spherepde import (
     exact,
     fisher_bingham,
 )
-from spherepde.summary import describe, energy_balance, wasserstein_bounds
+from spherepde.summary import describe, energy_balance, jumps_of, stretches, wasserstein_bounds
 from spherepde.verdict import verdict
+
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
+
+from physics_helpers import bounded, number
 
 
 def run(path, attention, until, *, lmax=255, **options):
@@ -66,6 +73,34 @@ def test_energy_balance_of_a_known_function():
     t[0] = 0.0
     assert np.abs(energy_balance(t, np.sin(t), np.cos(t))).max() < 1e-9
     assert np.abs(energy_balance(t, np.sin(t), 1.1 * np.cos(t))).max() > 0.05
+
+
+def test_energy_balance_starts_anew_where_layers_jump():
+    """E = sin t, 5 + e^{−t}, t³ in three layers: the row at a jump is the next layer's, so nothing crosses it."""
+    t = np.concatenate([np.linspace(0.0, 0.5, 21), np.linspace(0.5, 1.2, 31)[1:], np.linspace(1.2, 2.0, 41)[1:]])
+    layer = np.searchsorted([0.5, 1.2], t, side="right")
+    energy = np.choose(layer, [np.sin(t), 5.0 + np.exp(-t), t**3])
+    rate = np.choose(layer, [np.cos(t), -np.exp(-t), 3.0 * t**2])
+    residual = energy_balance(t, energy, rate, [0.5, 1.2])
+    bounded("residual of three layers, each by itself", np.abs(residual).max(), 1e-12)
+    assert np.all(residual[[0, 20, 50]] == 0.0)
+    assert np.abs(energy_balance(t, energy, rate)).max() > 1.0
+    wrong = energy_balance(t, energy, np.where(layer == 1, 1.1 * rate, rate), [0.5, 1.2])
+    assert np.array_equal(wrong[layer != 1], residual[layer != 1])
+    number("a rate 10 % off, seen in its layer", wrong[49], -0.1 * (np.exp(-t[49]) - np.exp(-0.5)), atol=1e-12)
+    short = energy_balance(t, energy, rate, [0.5, t[24], 1.2])
+    assert np.isnan(short[20:24]).all() and np.isfinite(np.delete(short, range(20, 24))).all()
+
+
+def test_rows_of_layers():
+    t, third = np.array([0.0, 0.1, 0.2, 3 * 0.1, 0.4]), 0.3  # 3 · 0.1 > 0.3, and the other way round
+    assert stretches(t, np.array([third])) == stretches(np.array([0.0, 0.1, 0.2, 0.3, 0.4]), np.array([3 * 0.1]))
+    assert stretches(t, np.array([third])) == [slice(0, 3), slice(3, 5)]
+    assert stretches(t, np.array([-1.0, 0.0, 9.0])) == stretches(t, np.empty(0)) == [slice(0, 5)]
+    layers = {"layer_times": [0.0, 0.1, 0.3, 0.6]}
+    assert jumps_of(layers | {"interpolate": False}).tolist() == [0.1, 0.3]
+    assert not jumps_of(layers | {"interpolate": True}).size and not jumps_of({}).size
+    assert not jumps_of({"layers": {"function": "f", "heads": 1}}).size
 
 
 @pytest.mark.parametrize(

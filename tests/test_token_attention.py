@@ -340,7 +340,7 @@ def test_a_million_tokens(dim):
         ("tolerance", lambda h, y: token_attention(h, y, tolerance=float("nan"))),
         ("threads", lambda h, y: token_attention(h, y, threads=0)),
         ('"fast" works on', lambda h, y: token_attention(Head(np.eye(4)), np.eye(4), method="fast")),
-        ("multipliers", lambda h, y: token_attention(Head(np.eye(3), beta=1e7), y, method="fast")),
+        ("beta = 1e.07 is beyond", lambda h, y: token_attention(Head(np.eye(3), beta=1e7), y, method="fast")),
     ],
 )
 def test_bad_input_is_one_sentence(sentence, call):
@@ -354,3 +354,45 @@ def test_compiled_exponentials_are_exact():
     out, workspace = np.empty(len(x)), np.empty(len(x))
     dense._exponentials(x.copy(), 0.0, len(x), workspace, np.empty(len(x), np.int64), out)
     np.testing.assert_allclose(out, [float(mpmath.exp(value)) for value in x], rtol=4e-16)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_an_almost_orthogonal_score_keeps_its_digits(dim):
+    """Counting B = diag(1 + 4e-13, …) as the identity would cost β·4e-13 of Z."""
+    head = Head(np.eye(dim), np.diag([1.0 + 4e-13, 1.0, 1.0 - 4e-13][:dim]), beta=1e4)
+    y = uniform(300, dim)
+    exact = written_out(head, y, np.full(300, 1.0 / 300), y)
+    log_partition, mean = token_attention(head, y, method="fast")
+    assert np.abs(log_partition - exact[0]).max() < 1e-10 + 4e-16 * 1e4
+    assert np.abs(mean - exact[1]).max() < 1e-10
+
+
+def test_weights_six_hundred_orders_apart():
+    head, y = Head(np.eye(3), beta=1000.0), np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
+    for w in ([1e10, 1e-310], [1e300, 1e-300]):
+        exact = written_out(head, y, np.array(w), y)
+        with np.errstate(divide="raise", invalid="raise"):
+            log_partition, mean = token_attention(head, y, w, method="fast")
+        np.testing.assert_allclose(log_partition, exact[0], rtol=1e-14)
+        np.testing.assert_allclose(mean, exact[1], atol=1e-12)
+
+
+def test_beyond_all_harmonics_is_dense():
+    head, y = Head(np.eye(3), beta=2.5e5), uniform(700, 3)
+    exact = written_out(head, y, np.full(700, 1.0 / 700), y)
+    log_partition, _ = token_attention(head, y)
+    np.testing.assert_allclose(log_partition, exact[0], rtol=1e-15, atol=1e-10)
+    with pytest.raises(InputError, match='beta = 250000 is beyond method "fast"; expected method "dense"'):
+        token_attention(head, y, method="fast")
+
+
+def test_clusters_on_the_axes_of_thin_scores():
+    """The worst case of the grid in ω: all weight on one principal axis, targets everywhere, each with its own Z."""
+    for sizes, beta in (((1.0, 0.053, 0.025), 15.3), ((1.0, 0.046, 0.044), 6.4), ((1.0, 0.6, 0.1), 3.0)):
+        B = scores_with(*sizes)
+        y = unit(np.linalg.svd(B)[2][0] + 0.01 * np.random.default_rng(1).standard_normal((300, 3)))
+        head, x = Head(np.eye(3), B, beta=beta), uniform(6000, 3)
+        exact = written_out(head, y, np.full(300, 1.0 / 300), x)
+        log_partition, mean = token_attention(head, y, targets=x, method="fast")
+        assert np.abs(log_partition - exact[0]).max() < 1e-9
+        assert np.abs(mean - exact[1]).max() < 1e-9

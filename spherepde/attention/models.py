@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..heads import DominantEigenspace, Head
 from ..kernels import LARGEST_KAPPA, kernel_bandwidth
-from ..schedules import Heads, HeadsLike, Varying, as_schedule
+from ..schedules import Heads, HeadsLike, Layers, Varying, as_schedule
 from ..spaces import Space
 from .fields import HardmaxField, KernelField, VelocityField
 from .moments import FactorMoments, FunkHeckeMoments, KernelMoments, QuadratureMoments
@@ -27,6 +28,8 @@ Real = NDArray[np.float64]
 METHODS = ("auto", "funk_hecke", "factors", "quadrature")
 OVERFLOW_EXPONENT = 300.0
 """Largest β‖B‖ of unnormalised attention: norms square velocities of size e^{β‖B‖}."""
+REAL_TOLERANCE = 1e-7
+"""Imaginary part, as a fraction of the real one, below which round-off may have made it."""
 
 
 class Attention(ABC):
@@ -94,7 +97,8 @@ class Attention(ABC):
             try:
                 self._refuse(heads)
             except InputError as error:
-                raise InputError(f"{where}: {error}" if where else str(error)) from None
+                between = ", " if where and len(heads) > 1 else ": " if where else ""
+                raise InputError(f"{where}{between}{error}") from None
             largest = max(largest, *(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads))
         return largest
 
@@ -111,14 +115,21 @@ class Attention(ABC):
         )
 
     def _refuse(self, heads: Heads) -> None:
-        """Raise InputError for heads that this law cannot take: here those beyond the tables of multipliers."""
-        for head in heads:
-            exponent = head.beta * float(np.linalg.norm(head.B, 2))
-            if exponent > LARGEST_KAPPA:
-                raise InputError(
-                    f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
-                    f"expected beta*|B| <= {LARGEST_KAPPA:g}, or attention 'hardmax'"
-                )
+        """Raise InputError, naming which of several, for a head that this law cannot take."""
+        for index, head in enumerate(heads):
+            try:
+                self._refuse_head(head)
+            except InputError as error:
+                raise InputError(f"head {index}: {error}" if len(heads) > 1 else str(error)) from None
+
+    def _refuse_head(self, head: Head) -> None:
+        """Raise InputError for a head that this law cannot take: here one beyond the tables of multipliers."""
+        exponent = head.beta * float(np.linalg.norm(head.B, 2))
+        if exponent > LARGEST_KAPPA:
+            raise InputError(
+                f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
+                f"expected beta*|B| <= {LARGEST_KAPPA:g}, or attention 'hardmax'"
+            )
 
     def method_of(self, head: Head) -> str:
         """The method that evaluates a head: with "auto" the first that suits it."""
@@ -166,8 +177,8 @@ class Unnormalised(Attention):
     def _on(self, space: Space) -> VelocityField:
         return KernelField(space, self._moments(space), self.head_weight, normalise=False)
 
-    def _refuse(self, heads: Heads) -> None:
-        exponent = max(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads)
+    def _refuse_head(self, head: Head) -> None:
+        exponent = head.beta * float(np.linalg.norm(head.B, 2))
         if exponent > OVERFLOW_EXPONENT:
             raise InputError(
                 f"unnormalised attention with beta*|B| = {exponent:g}: velocities reach e^{exponent:g}; "
@@ -186,15 +197,28 @@ class Hardmax(Attention):
     def _on(self, space: Space) -> VelocityField:
         return HardmaxField(space, self.heads, self.head_weight)
 
-    def _refuse(self, heads: Heads) -> None:
-        for head in heads:
-            if np.linalg.svd(head.B, compute_uv=False)[-1] <= 1e-12 * np.linalg.norm(head.B, 2):
-                raise InputError(f"hardmax attention divides by |B'x|: expected an invertible B, got {head.B.tolist()}")
+    def _refuse_head(self, head: Head) -> None:
+        if np.linalg.svd(head.B, compute_uv=False)[-1] <= 1e-12 * np.linalg.norm(head.B, 2):
+            raise InputError(f"hardmax attention divides by |B'x|: expected an invertible B, got {head.B.tolist()}")
 
     def source_degree(self, start: float, until: float) -> int:
         """Zero: the density does not influence the velocity."""
         self.strength(start, until)
+        if isinstance(self.schedule, Layers) and self.schedule.interpolate:
+            self._refuse_singular_between(self.schedule.layers)
         return 0
+
+    def _refuse_singular_between(self, layers: tuple[Heads, ...]) -> None:
+        """(1 − s)B + sB' is singular for some 0 < s < 1 where B⁻¹B' has a negative eigenvalue."""
+        for layer, pair in enumerate(pairwise(layers)):
+            for index, (left, right) in enumerate(zip(*pair, strict=True)):
+                values = np.linalg.eigvals(np.linalg.solve(left.B, right.B))
+                if np.any((values.real < 0.0) & (np.abs(values.imag) <= REAL_TOLERANCE * np.abs(values.real))):
+                    where = f"between layers {layer} and {layer + 1}" + (f", head {index}" if len(pair[0]) > 1 else "")
+                    raise InputError(
+                        f"{where}: hardmax attention divides by |B'x|, and the interpolated B is singular on the way; "
+                        "expected layers without interpolation, or more of them"
+                    )
 
     def to_config(self) -> dict[str, Any]:
         """The model as the keys of a configuration file: hardmax has no β."""

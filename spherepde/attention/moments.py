@@ -19,6 +19,7 @@ from ..heads import Head
 from ..kernel_sums import kernel_sums
 from ..kernels import funk_hecke, kernel_bandwidth
 from ..spaces import Space
+from ..spaces.sphere import LARGEST_DEGREE
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -101,8 +102,9 @@ class FunkHeckeMoments:
 class FactorMoments:
     r"""Moments for any B, by :func:`~spherepde.kernel_sums.kernel_sums` planned once at the nodes.
 
-    Relative accuracy 1e-11 or better; cost: that of some ten to thirty small transforms, of 2K non-uniform ones for
-    condition numbers that no affordable grid resolves.
+    Errors are 1e-11 of the largest scaled Z or less (3e-11 for condition numbers beyond ten); cost: that of some ten to
+    thirty small transforms, of 2K non-uniform ones for condition numbers that no affordable grid resolves. Raises
+    InputError on S² for β‖B‖ > 2e5.
     """
 
     ambient = True
@@ -112,7 +114,14 @@ class FactorMoments:
         self.turn = np.eye(head.dim)
         self._space = space
         nodes = space.flat(np.moveaxis(space.points, -1, 0)).T
-        self._sums = kernel_sums(head, nodes, threads=space.threads)
+        if space.dim == 3 and kernel_bandwidth(3, head.beta * float(np.linalg.norm(head.B, 2))) > LARGEST_DEGREE:
+            raise InputError(
+                f"model.beta = {head.beta:g}: a general B on the sphere needs harmonics beyond degree "
+                f"{LARGEST_DEGREE}; expected a lower beta*|B|"
+            )
+        self._sums = kernel_sums(
+            head, nodes, threads=space.threads, backend="auto" if space.dim == 2 else space.backend
+        )
         self.source_degree = self._sums.source_degree
         self.partition, self.first, self.log_scale = space.empty(), space.empty(head.dim), space.empty()
         space.flat(self.log_scale)[:] = self._sums.log_scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..errors import InputError
-from ..layer_arrays import check_layer_arrays, layer_edges, read_layer_arrays
+from ..layer_arrays import NAMES, check_layer_arrays, layer_edges, read_layer_arrays
 from .base import BETA, MATRIX, Matrix, MismatchError, Rows, Table
 
 
@@ -78,17 +79,42 @@ def resolve_layers(model: Mapping[str, Any]) -> dict[str, Any]:
             f"layers: the heads were a function of time, {layers['function']}, which no file can hold; "
             "only the program that made the run can go on with it"
         )
-    arrays = read_layer_arrays(layers) if isinstance(layers, str) else check_layer_arrays(layers)
+    arrays = _read_layers(layers)
+    width = arrays["V"].shape[-1]
+    if width not in (2, 3):
+        raise InputError(f"layers: the matrices act on d = {width}; only d = 2 and d = 3 are available")
+    if model.get("dim") in (2, 3) and model["dim"] != width:
+        raise InputError(f"layers: the matrices act on d = {width}; expected d = model.dim = {model['dim']}")
     given = [times for times in (arrays.pop("times", None), model.get("layer_times")) if times is not None]
     if len(given) > 1:
         raise InputError("layer_times are given twice; expected them here or with the arrays")
     count, interpolate = len(arrays["V"]), model.get("interpolate") is True
-    edges = layer_edges(given[0] if given else None, model.get("layer_time"), count, interpolate)
+    try:
+        edges = layer_edges(given[0] if given else None, model.get("layer_time"), count, interpolate)
+    except InputError as error:
+        raise InputError(re.sub("^(layer )?times:", "layer_times:", str(error))) from None
     resolved = {key: value for key, value in model.items() if key != "layer_time"}
     return resolved | {
         "layers": {name: array.tolist() for name, array in arrays.items()},
         "layer_times": edges.tolist(),
     }
+
+
+def _read_layers(layers: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a file or a table, every InputError beginning with "layers:"."""
+    expected = "the name of an .npz or HDF5 file, or a table of arrays"
+    if isinstance(layers, str) and not layers:
+        raise InputError(f"layers is ''; expected {expected}")
+    if not isinstance(layers, str):
+        for key, value in layers.items():
+            if key not in NAMES and isinstance(value, str):
+                raise InputError(
+                    f"layers is a table with {key} = {value!r}; expected {expected}: as a string, layers = {value!r}"
+                )
+    try:
+        return read_layer_arrays(layers) if isinstance(layers, str) else check_layer_arrays(layers)
+    except InputError as error:
+        raise InputError(f"layers: {error}") from None
 
 
 class ModelTable(HeadTable):
@@ -129,8 +155,6 @@ class ModelTable(HeadTable):
         for key in ("head", "V", "B", "Q", "K"):
             if getattr(self, key) is not None:
                 raise MismatchError(key, "either this key or layers")
-        if len(layers.V[0][0]) != self.dim:
-            raise MismatchError("layers.V.0.0", f"{self.dim} rows of {self.dim} numbers, as model.dim = {self.dim}")
         if layers.beta is not None and self.beta is not None:
             raise MismatchError("beta", "beta here or with the layers, not both")
         if layers.beta is None and self.beta is None and needs_beta:

@@ -43,7 +43,7 @@ def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{source}: is not TOML: {error}") from None
     model = tables.get("model")
-    if isinstance(model, dict) and isinstance(model.get("layers"), str):
+    if isinstance(model, dict) and isinstance(model.get("layers"), str) and model["layers"]:
         model["layers"] = os.path.join(os.path.dirname(source), model["layers"])
     for override in overrides:
         _override(tables, override)

@@ -10,33 +10,39 @@ from __future__ import annotations
 
 from ..heads import Head
 from .base import TRANSFORM_FLOOR, KernelSums, Real, kappa_range
-from .ellipsoid import EllipsoidSums, amplification, smooth_degrees
+from .ellipsoid import EllipsoidSums, smooth_degrees
 from .ring import CircleSums, PlaneSums
 from .sphere import IsotropicSums, ScatteredSums
 
-__all__ = ["LARGEST_AMPLIFICATION", "TRANSFORM_FLOOR", "KernelSums", "amplification", "kernel_sums"]
+__all__ = ["TRANSFORM_FLOOR", "KernelSums", "grid_degrees", "kernel_sums"]
 
 NEGLIGIBLE = 1e-13
 """A singular value σ of B with βσ below this changes no digit of e^{β⟨x,By⟩}."""
-LARGEST_AMPLIFICATION = 105.0
-"""Beyond it the ellipsoid's grid is not taken: measured, its errors reach 7e-11 there."""
-FEW_NODES, NODES_FOR_A_TARGET = 50_000.0, 4.0
-"""Larger grids than these cost more than evaluating every factor at the targets."""
+FEW_NODES, MOST_NODES, NODES_FOR_A_TARGET = 50_000.0, 300_000.0, 4.0
+"""Grids with more nodes than the last number allows cost more than evaluating every factor at the targets, unless they
+have few; the largest takes half a gigabyte."""
 
 
-def kernel_sums(head: Head, targets: Real, *, threads: int = 1) -> KernelSums:
+def grid_degrees(head: Head, targets: int) -> tuple[int, int] | None:
+    """Degree and order of the grid in ω that so many targets of a general head on S² are worth; None if of none."""
+    if kappa_range(head)[0] < NEGLIGIBLE:
+        return None
+    return smooth_degrees(head, min(max(FEW_NODES, NODES_FOR_A_TARGET * targets), MOST_NODES))
+
+
+def kernel_sums(head: Head, targets: Real, *, threads: int = 1, backend: str = "auto") -> KernelSums:
     """Plan the sums of one head at targets (n, d) on S¹ or S², by the method that suits its B.
 
-    Errors are relative to the largest scaled Z: 1e-10 through the ellipsoid's grid, 1e-13 otherwise. The grid is taken
-    where it resolves B with few nodes, or at most four for each target.
+    Errors are relative to the largest scaled Z, and stated by each evaluator as its ``floor``. ``backend`` is that of
+    :class:`~spherepde.spaces.Sphere`.
     """
     if head.dim == 2:
         return CircleSums(head, targets)
     if head.scaled_orthogonal() is not None:
         return IsotropicSums(head, targets, threads)
+    degrees = grid_degrees(head, len(targets))
+    if degrees is not None:
+        return EllipsoidSums(head, targets, degrees, threads, backend)
     if kappa_range(head)[0] < NEGLIGIBLE:
-        return PlaneSums(head, targets, threads)
-    degrees = None
-    if amplification(head) < LARGEST_AMPLIFICATION:
-        degrees = smooth_degrees(head, max(FEW_NODES, NODES_FOR_A_TARGET * len(targets)))
-    return ScatteredSums(head, targets, threads) if degrees is None else EllipsoidSums(head, targets, degrees, threads)
+        return PlaneSums(head, targets, threads, backend)
+    return ScatteredSums(head, targets, threads)

@@ -19,7 +19,7 @@ from scipy.fft import next_fast_len
 from ..heads import Head
 from ..spaces import Sphere
 from ..spaces.ducc import condon_shortley
-from .base import TRANSFORM_FLOOR, Modal, Real, directions, kappa_range
+from .base import TRANSFORM_FLOOR, Modal, Real, directions, factor_floor, kappa_range
 from .radial import RadialFactors, radial_factors
 
 NEIGHBOURS = 16
@@ -153,17 +153,16 @@ class PlaneSums:
     across, the derivative towards the pole.
     """
 
-    floor = TRANSFORM_FLOOR
-
-    def __init__(self, head: Head, targets: Real, threads: int) -> None:
+    def __init__(self, head: Head, targets: Real, threads: int, backend: str) -> None:
         frame = np.linalg.svd(head.B)[2]
         self._frame = frame * np.linalg.det(frame)  # rows: two axes of the plane and its normal, right-handed
         length, omega = directions(head, targets)
         self.log_scale = head.beta * length
         factors = radial_factors(3, 0.0, kappa_range(head)[1])
         self.source_degree = factors.source_degree
+        self.floor = factor_floor(self.source_degree)
         self._basis = np.ascontiguousarray(factors.degree_basis.T)
-        self._space = Sphere(self.source_degree, threads=threads)
+        self._space = Sphere(self.source_degree, backend=backend, threads=threads)
         self._value, self._slope = _on_the_equator(self._space)
         self._turned = np.empty(self._space.n_modal, complex)
         angle = np.arctan2(omega @ self._frame[1], omega @ self._frame[0])

@@ -11,7 +11,7 @@ from numba import njit
 from ..heads import Head
 from ..kernels import funk_hecke, kernel_bandwidth
 from ..spaces.ducc import condon_shortley
-from .base import TRANSFORM_FLOOR, Modal, Real, colatitude_longitude, directions, kappa_range
+from .base import TRANSFORM_FLOOR, Modal, Real, colatitude_longitude, directions, factor_floor, kappa_range
 from .radial import radial_factors
 
 EPSILON = 2e-13
@@ -79,14 +79,13 @@ class IsotropicSums:
 class ScatteredSums:
     """Kernel sums for any B: every G_k and its gradient at the targets themselves, 2K non-uniform transforms."""
 
-    floor = TRANSFORM_FLOOR
-
     def __init__(self, head: Head, targets: Real, threads: int) -> None:
         length, omega = directions(head, targets)
         self.log_scale = head.beta * length
         factors = radial_factors(3, *kappa_range(head))
         self.source_degree = factors.source_degree
         self._synthesis = ScatteredSynthesis(self.source_degree, omega, threads)
+        self.floor = factor_floor(self.source_degree)
         self._basis = factors.degree_basis[:, self._synthesis.degree] + 0j
         self._weights = factors.weights(self.log_scale)
         self._part = np.empty(self._basis.shape[1], complex)

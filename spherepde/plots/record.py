@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..heads import DominantEigenspace, concentration_rate
 from ..spaces import Space, space_for
 from ..store import RunFile
-from ..summary import head_of, model_in_words
+from ..summary import head_of, jumps_of, model_in_words
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -35,7 +35,8 @@ class Record:
     Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon``
     and ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the
     predicted rate of decay of the distance to E, None where theory has none (several heads, no denominator,
-    diffusion); ``log_beta`` or None (several heads, no denominator, hardmax, β ≤ 1).
+    diffusion); ``log_beta`` or None (several heads, no denominator, hardmax, β ≤ 1); ``jumps`` (m,) the times where
+    heads jump.
     Raises InputError if the file holds no snapshot or no model.
     """
 
@@ -51,6 +52,7 @@ class Record:
         self.dim = int(self.model["dim"])
         self.field_horizon = self._horizon("field")
         self.velocity_horizon = self._horizon("velocity")
+        self.jumps = jumps_of(self.model)
         self.head = head_of(run.config)
         self.target = None if self.head is None else DominantEigenspace(self.head.A)
         beta, self.rate, self.log_beta = self.model.get("beta"), None, None

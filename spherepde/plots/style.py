@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
+from ..summary import stretches
 from .record import Record
 
 Real = NDArray[np.float64]
@@ -57,6 +58,7 @@ LETTERS_PER_INCH = 12.0
 """Of a title."""
 FEW = 3
 """So many points of a line are dots, too."""
+NO_JUMPS = np.empty(0)
 
 
 def styled(make: Callable[[Record], Figure]) -> Callable[[Record], Figure]:
@@ -87,15 +89,20 @@ def new_figure(record: Record, width: float, height: float) -> Figure:
     return figure
 
 
-def draw_trusted(ax: Axes, t: Real, y: Real, until: float | None, **options: Any) -> None:
-    """A line over time, solid up to a horizon and dashed beyond; with dots where there are few points."""
+def draw_trusted(ax: Axes, t: Real, y: Real, until: float | None, jumps: Real = NO_JUMPS, **options: Any) -> None:
+    """A line over time, solid up to a horizon and dashed beyond, broken at jumps; with dots where it has few points."""
+    layers = stretches(t, jumps)
+    dotted = np.concatenate([np.full(rows.stop - rows.start, rows.stop - rows.start <= FEW) for rows in layers])
+    breaks = [rows.start for rows in layers[1:]]
+    t, y, dotted = np.insert(t, breaks, t[breaks]), np.insert(y, breaks, np.nan), np.insert(dotted, breaks, False)
     split = len(t) if until is None else int(np.searchsorted(t, until, side="right"))
-    if len(t) <= FEW:
-        options["marker"] = "o"
-    ax.plot(t[:split], y[:split], **options)
+    if dotted.any():
+        options |= {"marker": "o", "markersize": 6.0 if dotted.all() else 3.0}
+    ax.plot(t[:split], y[:split], markevery=np.flatnonzero(dotted[:split]), **options)
     if split < len(t):
         first = max(split - 1, 0)
-        ax.plot(t[first:], y[first:], **{**options, "linestyle": (0, (3, 2)), "label": None, "alpha": 0.7})
+        options |= {"linestyle": (0, (3, 2)), "label": None, "alpha": 0.7}
+        ax.plot(t[first:], y[first:], markevery=np.flatnonzero(dotted[first:]), **options)
 
 
 def draw_band(ax: Axes, t: Real, y: Real, bar: Real | None, colour: str) -> None:
@@ -105,10 +112,13 @@ def draw_band(ax: Axes, t: Real, y: Real, bar: Real | None, colour: str) -> None
 
 
 def time_axis(ax: Axes, record: Record, label: bool = True) -> None:
-    """From 0 to the last record, with its label or without tick labels."""
+    """From 0 to the last record, a thin line where heads jump; with its label or without tick labels."""
     ax.set_xlim(record.t[0], max(record.t[-1], record.t[0] + 1e-3))
+    jumps = record.jumps[(record.jumps > record.t[0]) & (record.jumps < record.t[-1])]
+    for time in jumps:
+        ax.axvline(time, color=INK, linewidth=0.4, zorder=0.9, gid=f"jump at {time:g}")
     if label:
-        ax.set_xlabel(TIME_LABEL)
+        ax.set_xlabel(f"{TIME_LABEL}; thin lines: the next layer begins" if jumps.size else TIME_LABEL)
     else:
         ax.tick_params(labelbottom=False)
 

@@ -2,9 +2,10 @@ r"""The contract every space keeps: nodal grid, modal coefficients, and the exac
 
 Conventions (written into every run file by :attr:`Space.conventions`): real functions, orthonormal
 harmonics without Condon–Shortley phase, m-major packing; on the circle Fourier coefficients
-:math:`c_k=\int f e^{-ik\theta}d\theta`, so that :math:`c_0` is the mass. A space holds no state; a
-function on it is a bare complex array of modal coefficients. Given an array ``out``, contiguous and of the right type,
-a map writes its result there, returns it and allocates nothing after its first call.
+:math:`c_k=\int f e^{-ik\theta}d\theta`, so that :math:`c_0` is the mass. A space holds no state, but works in buffers
+and is not to be shared by threads; a function on it is a bare complex array of modal coefficients. Given an array
+``out``, contiguous and of the right type, a map writes its result there, returns it and allocates nothing after its
+first call.
 """
 
 from __future__ import annotations

@@ -26,7 +26,12 @@ class StepController:
     largest_cut: float = 0.2
 
     def judge(self, error: float, taken: float) -> bool:
-        """Accept or reject a step of size ``taken`` with the given relative error, and set the next ``step_size``."""
+        """Accept or reject a step of size ``taken`` with the given relative error, and set the next ``step_size``.
+
+        A good step that was shorter than proposed only to land on some time says nothing against that size: it is
+        proposed again, and the memory stays.
+        """
+        proposed = min(self.step_size, self.largest_step)
         ratio = error / self.rtol
         if not np.isfinite(ratio):
             self.step_size = self.largest_cut * taken
@@ -37,7 +42,10 @@ class StepController:
             return False
         factor = self.safety * ratio ** (-0.7 / self.order) * self.last_error ** (0.4 / self.order)
         self.step_size = taken * float(np.clip(factor, self.largest_cut, self.largest_growth))
-        self.last_error = ratio
+        if taken <= self.step_size < proposed:
+            self.step_size = proposed
+        else:
+            self.last_error = ratio
         return True
 
 

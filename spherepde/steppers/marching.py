@@ -45,7 +45,8 @@ def march(
 ) -> Iterator[Accepted]:
     """Yield accepted steps from ``start`` until one lands exactly on ``stop``.
 
-    The remaining interval is divided evenly, so that no tiny residual step is ever taken. Steps come in the stepper's
+    The remaining interval is divided evenly, so that no step is less than half of what was proposed, unless the whole
+    interval is; a proposal shortened so is not forgotten by the next interval's steps. Steps come in the stepper's
     buffers (:class:`Accepted`): a list of all of them holds the last two states only, so copy what is to be kept.
     Raises NumericalError, naming the time, when no acceptable step above 1e-12 of the interval is left.
     """

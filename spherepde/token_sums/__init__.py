@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..heads import Head
-from ..kernels import LARGEST_KAPPA, kernel_bandwidth
+from ..kernels import kernel_bandwidth
 from ..memory import require_memory
-from .checks import check_options, checked_points, checked_weights
+from .checks import beyond_harmonics, check_options, checked_points, checked_weights
 from .dense import dense_sums
 from .fast import fast_sums
 
@@ -34,9 +34,9 @@ BYTES_FOR_A_POINT = 200
 
 def _faster(head: Head, pairs: int) -> str:
     """The method that takes less time for so many pairs of target and source, by the measured crossover."""
-    strength = head.beta * float(np.linalg.norm(head.B, 2))
-    if pairs <= DENSE_PAIRS or head.dim > 3 or strength > LARGEST_KAPPA:
+    if pairs <= DENSE_PAIRS or head.dim > 3 or beyond_harmonics(head):
         return "dense"
+    strength = head.beta * float(np.linalg.norm(head.B, 2))
     modes = (kernel_bandwidth(head.dim, strength) + 1) ** (head.dim - 1)
     per_mode = DENSE_PAIRS_PER_MODE[head.dim, head.scaled_orthogonal() is not None]
     return "dense" if pairs <= DENSE_PAIRS + per_mode * modes else "fast"

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ..compiled import drop_stale
 from .dense import BLOCK, add_sources, finish, in_chunks
 
 Real = NDArray[np.float64]
@@ -25,6 +26,9 @@ Real = NDArray[np.float64]
 CELL = BLOCK
 MORTON_BITS = 20
 """Bits for each coordinate: cells are told apart down to 2e-6."""
+
+
+drop_stale(__file__, "dense", "cells")
 
 
 @njit(cache=True, error_model="numpy")

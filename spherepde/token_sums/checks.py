@@ -7,7 +7,9 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
-from ..heads import Head
+from ..heads import NUMBER, Head
+from ..kernels import LARGEST_KAPPA, kernel_bandwidth
+from ..spaces.sphere import LARGEST_DEGREE
 
 Real = NDArray[np.float64]
 
@@ -69,6 +71,12 @@ def checked_weights(weights: ArrayLike | None, count: int) -> Real:
     return w
 
 
+def beyond_harmonics(head: Head) -> bool:
+    """Whether attention on S¹ or S² sees more degrees than there are harmonics or multipliers for."""
+    strength = head.beta * float(np.linalg.norm(head.B, 2))
+    return strength > LARGEST_KAPPA or (head.dim == 3 and kernel_bandwidth(3, strength) > LARGEST_DEGREE)
+
+
 def check_options(head: Head, method: str, tolerance: float, threads: int) -> None:
     """Refuse what :func:`spherepde.token_attention` cannot use. Raises InputError."""
     if not isinstance(head, Head):
@@ -77,7 +85,9 @@ def check_options(head: Head, method: str, tolerance: float, threads: int) -> No
         raise InputError(f'token attention: expected method "auto", "fast" or "dense", got {method!r}')
     if method == "fast" and head.dim > 3:
         raise InputError(f'token attention: method "fast" works on S^1 and S^2, got a head of dimension {head.dim}')
-    if not LOWEST_TOLERANCE <= tolerance < 1.0:
+    if method == "fast" and beyond_harmonics(head):
+        raise InputError(f'token attention: beta = {head.beta:g} is beyond method "fast"; expected method "dense"')
+    if not (isinstance(tolerance, NUMBER) and LOWEST_TOLERANCE <= tolerance < 1.0):
         raise InputError(f"token attention: expected a tolerance from {LOWEST_TOLERANCE:g} to 1, got {tolerance!r}")
-    if threads < 1:
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
         raise InputError(f"token attention: expected threads >= 1, got {threads!r}")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from threading import get_ident
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from ..heads import Head
-from ..kernel_sums import LARGEST_AMPLIFICATION, TRANSFORM_FLOOR, amplification, kernel_sums
+from ..kernel_sums import TRANSFORM_FLOOR, grid_degrees, kernel_sums
 from ..kernels import funk_hecke, kernel_bandwidth
 from ..spaces import Space, space_for
 from .cells import Cells, morton_order
@@ -33,7 +34,8 @@ MARGIN = 1e-9
 
 
 @lru_cache(maxsize=4)
-def _space(dim: int, degree: int) -> Space:
+def _space(dim: int, degree: int, thread: int) -> Space:
+    """A space for one thread: its transforms work in buffers."""
     return space_for(dim, degree)
 
 
@@ -64,13 +66,13 @@ class _Evaluator:
         self.head, self.threads = head, threads
         strength = head.beta * float(np.linalg.norm(head.B, 2)) * (1.0 + MARGIN)
         self.degree = max(2, kernel_bandwidth(head.dim, strength))
-        self.space = _space(head.dim, self.degree)
+        self.space = _space(head.dim, self.degree, get_ident())
         self.mass = float(weights.sum())
         self._orthogonal = head.scaled_orthogonal()
         self._location = angles(sources)
         self._sources = sources
         self.isotropic = self._orthogonal is not None
-        light = self.isotropic or (head.dim == 3 and amplification(head) < LARGEST_AMPLIFICATION)
+        light = self.isotropic or (head.dim == 3 and grid_degrees(head, LIGHT_BLOCK) is not None)
         self.block = LIGHT_BLOCK if light else HEAVY_BLOCK
         self.c = token_coefficients(self._location, weights, self.degree, threads)
 
@@ -133,5 +135,7 @@ def fast_sums(
     if rest.size:
         rest = rest[morton_order(targets[rest])]
         queries = head.beta * targets[rest] @ head.B
-        log_partition[rest], mean[rest] = Cells(sources, np.log(relative)).sums(queries, tolerance, threads)
+        log_partition[rest], mean[rest] = Cells(sources, np.log(weights) - np.log(largest)).sums(
+            queries, tolerance, threads
+        )
     return log_partition + np.log(largest), mean, int(rest.size)

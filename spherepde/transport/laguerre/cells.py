@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
+from ...compiled import drop_stale
 from ..costs import Cost
-from .compiled import drop_stale
 from .descent import descend
 from .ground import CHORDAL_2, kind_of
 from .patches import FACES, Patches, nodes_and_weights
@@ -71,4 +71,4 @@ def laguerre_cells(
     return Cells(sums[:, 0], (upper + upper.T).tocsr(), moment, price, float(doubt))
 
 
-drop_stale("ground", "envelope", "tiles", "descent", "cells")
+drop_stale(__file__, "ground", "envelope", "tiles", "descent", "cells")

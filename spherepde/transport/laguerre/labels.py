@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ...compiled import drop_stale
 from ..costs import Cost
-from .compiled import drop_stale
 from .descent import gap_of, in_play
 from .ground import kind_of
 from .patches import FACES
@@ -67,4 +67,4 @@ def _labels(kind, points, starts, atoms, shifts):  # type: ignore[no-untyped-def
     return found
 
 
-drop_stale("ground", "envelope", "tiles", "descent", "labels")
+drop_stale(__file__, "ground", "envelope", "tiles", "descent", "labels")

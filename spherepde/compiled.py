@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def drop_stale(*modules: str) -> None:
+def drop_stale(file: str, *modules: str) -> None:
     """Delete cached machine code older than any of the sources it was compiled from.
 
-    ``modules`` are files beside this one that call each other; the cache is made anew at the next call. Without the
-    right to delete, nothing happens.
+    ``modules`` are beside ``file`` and call each other's compiled functions; the cache is made anew at the next call.
+    Without the right to delete, nothing happens.
     """
-    folder = Path(__file__).parent
+    folder = Path(file).parent
     newest = max((folder / f"{name}.py").stat().st_mtime for name in modules)
     with suppress(OSError):
         for name in modules:
