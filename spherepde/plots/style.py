@@ -116,7 +116,7 @@ def time_axis(ax: Axes, record: Record, label: bool = True) -> None:
     ax.set_xlim(record.t[0], max(record.t[-1], record.t[0] + 1e-3))
     jumps = record.jumps[(record.jumps > record.t[0]) & (record.jumps < record.t[-1])]
     for time in jumps:
-        ax.axvline(time, color=INK, linewidth=0.4, zorder=0.9, gid=f"jump at {time:g}")
+        ax.axvline(time, color="0.75", linewidth=0.7, zorder=0.9, gid=f"jump at {time:g}")
     if label:
         ax.set_xlabel(f"{TIME_LABEL}; thin lines: the next layer begins" if jumps.size else TIME_LABEL)
     else:
