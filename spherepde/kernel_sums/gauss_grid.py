@@ -47,10 +47,6 @@ class GaussGrid:
         ducc0.sht.adjoint_synthesis_2d(map=f[None], spin=0, alm=alm[None], **weights, **self.plan)
         return alm
 
-    def gradient(self, alm: Modal, out: Real) -> None:
-        """Surface gradient at the nodes, (2, n_theta, n_phi)."""
-        ducc0.sht.synthesis_2d(alm=alm[None], spin=1, mode="DERIV1", map=out, geometry="GL", **self.plan)
-
     @staticmethod
     def end(power: Real, index: NDArray[np.int64], tail: float) -> int:
         """The last degree (or order, by ``index``) beyond which some spectrum (…, n_modal) holds more than a tail."""
