@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 from physics_helpers import bounded
@@ -27,7 +23,7 @@ from transport_helpers import (
 
 from spherepde.errors import InputError
 from spherepde.transport.costs import Cost
-from spherepde.transport.laguerre import compiled, laguerre_cells, resolve
+from spherepde.transport.laguerre import laguerre_cells, resolve
 from spherepde.transport.laguerre.patches import FACES
 
 CHORD2 = Cost(2.0, "chordal")
@@ -170,22 +166,3 @@ def test_background_mixes_in_the_uniform_density() -> None:
 def test_other_powers_are_refused() -> None:
     with pytest.raises(InputError, match="p = 1.5 between a density and atoms on the sphere; expected 1 or 2"):
         laguerre_cells(UNIFORM, random_atoms(2, 0), np.zeros(2), Cost(1.5))
-
-
-def test_stale_machine_code_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cached function goes when any source is newer than it, and only then."""
-    source = tmp_path / "compiled.py"
-    shutil.copy(compiled.__file__, source)
-    cache = tmp_path / "__pycache__"
-    cache.mkdir()
-    for name in ("inner", "outer", "other"):
-        (tmp_path / f"{name}.py").write_text("")
-        os.utime(tmp_path / f"{name}.py", (1000.0, 1000.0))
-        (cache / f"{name}.f-1.py311.nbi").write_text("")
-        os.utime(cache / f"{name}.f-1.py311.nbi", (2000.0, 2000.0))
-    monkeypatch.setattr(compiled, "__file__", str(source))
-    compiled.drop_stale("inner", "outer")
-    assert len(list(cache.iterdir())) == 3
-    os.utime(tmp_path / "inner.py", (3000.0, 3000.0))
-    compiled.drop_stale("inner", "outer")
-    assert [left.name for left in cache.iterdir()] == ["other.f-1.py311.nbi"]
