@@ -7,6 +7,7 @@ from physics.physics_helpers import bounded
 
 from spherepde.heads import Head
 from spherepde.kernel_sums import kernel_sums
+from spherepde.kernel_sums.ellipse import EllipseSums
 from spherepde.kernel_sums.ellipsoid import EllipsoidSums, smooth_degrees
 from spherepde.kernel_sums.radial import RadialFactors
 from spherepde.kernel_sums.ring import CircleSums, PlaneSums
@@ -133,6 +134,23 @@ def test_a_point_source_is_seen_to_the_stated_floor(middle, smallest, beta):
         worst_error = max(worst_error, error)
     name = f"{type(sums).__name__}, ratios {middle:g}, {smallest:g}, beta {beta:g}: error for a point source"
     bounded(name, worst_error, sums.floor)
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.1, 0.01])
+@pytest.mark.parametrize("beta", [0.1, 10.0, 1000.0])
+def test_many_targets_on_the_circle_take_a_grid(ratio, beta):
+    """A point source in closed form again, and the same sums as for few targets, which take none."""
+    head, targets = Head(np.eye(2), score(ratio, 2, 6), beta=beta), unit_vectors(60_000, 2)
+    many, few = kernel_sums(head, targets), kernel_sums(head, targets[:50])
+    assert isinstance(many, EllipseSums) and isinstance(few, CircleSums)
+    partition, first, worst_error = np.empty(60_000), np.empty((2, 60_000)), 0.0
+    for y in [*np.linalg.svd(head.B)[2], *unit_vectors(2, 2, seed=9)]:
+        c = np.exp(-1j * np.arange(many.source_degree + 1) * np.arctan2(y[1], y[0]))
+        many.evaluate(c, partition, first)
+        expected = np.exp(beta * targets @ head.B @ y - many.log_scale)
+        error = max(np.abs(partition - expected).max(), np.linalg.norm(first - y[:, None] * expected, axis=0).max())
+        worst_error = max(worst_error, error)
+    bounded(f"EllipseSums, ratio {ratio:g}, beta {beta:g}: error for a point source", worst_error, many.floor)
 
 
 @pytest.mark.parametrize("dim", [2, 3])

@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ..heads import Head
-from ..kernel_sums import TRANSFORM_FLOOR, grid_degrees, kernel_sums
+from ..kernel_sums import TRANSFORM_FLOOR, kernel_sums, takes_grid
 from ..kernels import funk_hecke, kernel_bandwidth
 from ..spaces import Space, space_for
 from .cells import Cells, morton_order
@@ -26,8 +26,8 @@ from .isotropic import isotropic_sums
 Real = NDArray[np.float64]
 
 LIGHT_BLOCK, HEAVY_BLOCK = 1 << 20, 1 << 17
-"""Targets planned at once. A plan keeps about 100 bytes for a target if B is orthogonal or a grid resolves it on S², up
-to 1.5 kB otherwise."""
+"""Targets planned at once. A plan keeps about 100 bytes for a target if B is orthogonal or a grid resolves it, up to
+1.5 kB otherwise."""
 
 MARGIN = 1e-9
 """Coefficients go this much beyond β‖B‖, so that rounding never makes a plan ask for a degree more."""
@@ -72,7 +72,7 @@ class _Evaluator:
         self._location = angles(sources)
         self._sources = sources
         self.isotropic = self._orthogonal is not None
-        light = self.isotropic or (head.dim == 3 and grid_degrees(head, LIGHT_BLOCK) is not None)
+        light = self.isotropic or takes_grid(head, len(sources))
         self.block = LIGHT_BLOCK if light else HEAVY_BLOCK
         self.c = token_coefficients(self._location, weights, self.degree, threads)
 
