@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 Real = NDArray[np.float64]
 
 PARTITION_FLOOR = 1e-12
-"""Z is floored at this fraction of its maximum: below, cancellation has eaten every digit (design 3.3)."""
+"""Z is floored at this fraction of its maximum: below, cancellation has eaten every digit."""
 
 
 @cache
