@@ -69,9 +69,9 @@ def token_attention(
 
     "fast" expands the sources in harmonics up to the degree that attention sees (ducc0), and gets e^{−β|Bᵀx|} Z(x) to
     ε = 4e-13 of the largest value it has on the sphere (8e-13 for a general B on S¹, 1e-11 and more on S², by its
-    condition number). Targets in depleted zones, where it is below ε/tolerance of that, are summed directly, leaving out cells
-    of sources that provably do not matter: up to 0.4 ms for each target and 10⁵ sources. So the cost is O(N) while
-    few targets lie there; a larger tolerance leaves fewer.
+    condition number). Targets in depleted zones, where it is below ε/tolerance of that, are summed directly, leaving
+    out cells of sources that provably do not matter: up to 0.4 ms for each target and 10⁵ sources. So the cost is
+    O(N) while few targets lie there; a larger tolerance leaves fewer.
 
     Source: the Funk–Hecke theorem, with ducc0's non-uniform transforms. Raises InputError for shapes that do not fit,
     vectors not of unit length (to 1e-8), weights that are negative, not finite or all zero, unknown methods,
