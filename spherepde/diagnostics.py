@@ -84,7 +84,7 @@ def _lost_layers(schedule: Layers) -> str:
     """Which layers have energies too small for the scale of the largest, if any."""
 
     def scale(heads: tuple[Head, ...]) -> float:
-        return max(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads)
+        return max(head.strength for head in heads)
 
     scales = np.array([scale(heads) for heads in schedule.layers])
     lost = np.flatnonzero(scales < scales.max() - UNDERFLOW)

@@ -99,6 +99,11 @@ class Head:
         return self.V @ self.B.T
 
     @property
+    def strength(self) -> float:
+        r"""The largest score of two tokens, :math:`\beta\|B\|` in the spectral norm."""
+        return self.beta * float(np.linalg.norm(self.B, 2))
+
+    @property
     def symmetric_score(self) -> bool:
         """Whether B is symmetric, so that the interaction energy exists."""
         return bool(np.allclose(self.B, self.B.T, rtol=0.0, atol=1e-14 * np.abs(self.B).max()))

@@ -99,7 +99,7 @@ class Attention(ABC):
             except InputError as error:
                 between = ", " if where and len(heads) > 1 else ": " if where else ""
                 raise InputError(f"{where}{between}{error}") from None
-            largest = max(largest, *(head.beta * float(np.linalg.norm(head.B, 2)) for head in heads))
+            largest = max(largest, *(head.strength for head in heads))
         return largest
 
     def source_degree(self, start: float, until: float) -> int:
@@ -124,7 +124,7 @@ class Attention(ABC):
 
     def _refuse_head(self, head: Head) -> None:
         """Raise InputError for a head that this law cannot take: here one beyond the tables of multipliers."""
-        exponent = head.beta * float(np.linalg.norm(head.B, 2))
+        exponent = head.strength
         if exponent > LARGEST_KAPPA:
             raise InputError(
                 f"model.beta = {head.beta:g} with |B| = {exponent / head.beta:g}: "
@@ -178,7 +178,7 @@ class Unnormalised(Attention):
         return KernelField(space, self._moments(space), self.head_weight, normalise=False)
 
     def _refuse_head(self, head: Head) -> None:
-        exponent = head.beta * float(np.linalg.norm(head.B, 2))
+        exponent = head.strength
         if exponent > OVERFLOW_EXPONENT:
             raise InputError(
                 f"unnormalised attention with beta*|B| = {exponent:g}: velocities reach e^{exponent:g}; "

@@ -114,7 +114,7 @@ class FactorMoments:
         self.turn = np.eye(head.dim)
         self._space = space
         nodes = space.flat(np.moveaxis(space.points, -1, 0)).T
-        if space.dim == 3 and kernel_bandwidth(3, head.beta * float(np.linalg.norm(head.B, 2))) > LARGEST_DEGREE:
+        if space.dim == 3 and kernel_bandwidth(3, head.strength) > LARGEST_DEGREE:
             raise InputError(
                 f"model.beta = {head.beta:g}: a general B on the sphere needs harmonics beyond degree "
                 f"{LARGEST_DEGREE}; expected a lower beta*|B|"
@@ -147,7 +147,7 @@ class QuadratureMoments:
     def __init__(self, head: Head, space: Space) -> None:
         self.head = head
         self.turn = np.eye(head.dim)
-        self.source_degree = kernel_bandwidth(head.dim, head.beta * float(np.linalg.norm(head.B, 2)))
+        self.source_degree = kernel_bandwidth(head.dim, head.strength)
         self._space = space
         self._source = space.refined(max(2, self.source_degree))
         self._points = self._source.points.reshape(-1, head.dim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from ..heads import Head
@@ -63,8 +64,18 @@ def kappa_range(head: Head) -> tuple[float, float]:
     return float(sizes[-1]), float(sizes[0])
 
 
-def colatitude_longitude(omega: Real) -> Real:
+def colatitude_longitude(points: Real) -> Real:
     """Angles (n, 2) of unit vectors, colatitude and longitude in [0, 2π), to full accuracy at the poles."""
-    across = np.hypot(omega[:, 0], omega[:, 1])
-    longitude = np.arctan2(omega[:, 1], omega[:, 0])
-    return np.stack([np.arctan2(across, omega[:, 2]), np.where(longitude < 0.0, longitude + 2.0 * np.pi, longitude)], 1)
+    location: Real = _angles(points)
+    return location
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _angles(points):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    location = np.empty((points.shape[0], 2))
+    for i in range(points.shape[0]):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        location[i, 0] = np.arctan2(np.sqrt(x * x + y * y), z)
+        longitude = np.arctan2(y, x)
+        location[i, 1] = longitude + 2.0 * np.pi if longitude < 0.0 else longitude
+    return location

@@ -36,8 +36,7 @@ def _faster(head: Head, pairs: int) -> str:
     """The method that takes less time for so many pairs of target and source, by the measured crossover."""
     if pairs <= DENSE_PAIRS or head.dim > 3 or beyond_harmonics(head):
         return "dense"
-    strength = head.beta * float(np.linalg.norm(head.B, 2))
-    modes = (kernel_bandwidth(head.dim, strength) + 1) ** (head.dim - 1)
+    modes = (kernel_bandwidth(head.dim, head.strength) + 1) ** (head.dim - 1)
     per_mode = DENSE_PAIRS_PER_MODE[head.dim, head.scaled_orthogonal() is not None]
     return "dense" if pairs <= DENSE_PAIRS + per_mode * modes else "fast"
 

@@ -73,8 +73,7 @@ def checked_weights(weights: ArrayLike | None, count: int) -> Real:
 
 def beyond_harmonics(head: Head) -> bool:
     """Whether attention on S¹ or S² sees more degrees than there are harmonics or multipliers for."""
-    strength = head.beta * float(np.linalg.norm(head.B, 2))
-    return strength > LARGEST_KAPPA or (head.dim == 3 and kernel_bandwidth(3, strength) > LARGEST_DEGREE)
+    return head.strength > LARGEST_KAPPA or (head.dim == 3 and kernel_bandwidth(3, head.strength) > LARGEST_DEGREE)
 
 
 def check_options(head: Head, method: str, tolerance: float, threads: int) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ducc0
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ..kernel_sums.base import colatitude_longitude
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -22,23 +23,11 @@ BLOCK = 1 << 20
 """Tokens transformed at once: ducc0 needs about 50 bytes for each."""
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def _colatitude_longitude(points):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    location = np.empty((points.shape[0], 2))
-    for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        location[i, 0] = np.arctan2(np.sqrt(x * x + y * y), z)
-        longitude = np.arctan2(y, x)
-        location[i, 1] = longitude + 2.0 * np.pi if longitude < 0.0 else longitude
-    return location
-
-
 def angles(points: Real) -> Real:
     """Angle (n, 1) of points of the circle; colatitude and longitude in [0, 2π), (n, 2), on the sphere."""
     if points.shape[1] == 2:
         return np.arctan2(points[:, 1], points[:, 0])[:, None]
-    location: Real = _colatitude_longitude(points)
-    return location
+    return colatitude_longitude(points)
 
 
 def _on_circle(location: Real, weights: Real, degree: int, threads: int) -> Modal:

@@ -64,7 +64,7 @@ class _Evaluator:
 
     def __init__(self, head: Head, sources: Real, weights: Real, threads: int) -> None:
         self.head, self.threads = head, threads
-        strength = head.beta * float(np.linalg.norm(head.B, 2)) * (1.0 + MARGIN)
+        strength = head.strength * (1.0 + MARGIN)
         self.degree = max(2, kernel_bandwidth(head.dim, strength))
         self.space = _space(head.dim, self.degree, get_ident())
         self.mass = float(weights.sum())

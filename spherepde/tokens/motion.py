@@ -32,7 +32,7 @@ def _check_heads(heads: Head | Sequence[Head], attention: str, combine: str) -> 
         raise InputError(f'tokens: expected attention "softmax", "unnormalised" or "hardmax", got {attention!r}')
     if combine not in ("sum", "mean"):
         raise InputError(f'tokens: expected combine to be "sum" or "mean", got {combine!r}')
-    strength = max(head.beta * float(np.linalg.norm(head.B, 2)) for head in several)
+    strength = max(head.strength for head in several)
     if attention == "unnormalised" and strength > EXPONENT_LIMIT:
         raise InputError(f"tokens: unnormalised attention overflows, expected beta*|B| <= 600, got {strength:g}")
     return several
