@@ -1,17 +1,36 @@
 """Packaging of spherepde; tool settings live in pyproject.toml."""
 
 from pathlib import Path
+from shutil import copy2
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+
+class BuildWithReferences(build_py):
+    """Puts the reference runs, which lie in data/ of the source tree, into the installed package."""
+
+    def run(self) -> None:
+        """Build the package, then copy; an editable install reads them where they are."""
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, "spherepde", "reference_runs")
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted((ROOT / "data" / "references").glob("*.h5")):
+                copy2(path, target)
+
 
 setup(
     name="spherepde",
     version="0.1.0",
     description="Reference solver for mean-field transformers: the continuity equation of attention on spheres",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="GPL-3.0-or-later",
     python_requires=">=3.11",
+    cmdclass={"build_py": BuildWithReferences},
     packages=find_packages(include=["spherepde", "spherepde.*"]),
     package_data={"spherepde": ["py.typed"]},
     install_requires=[

@@ -11,7 +11,10 @@ velocity that attention gives to a density of tokens::
     result = sim.run(until=9.2)
 """
 
+from .agreement import assert_matches_reference, compare_tokens
+from .archive import reference, references
 from .attention import Hardmax, Softmax, Unnormalised
+from .characteristics import Characteristics
 from .config import load_config
 from .densities import (
     Density,
@@ -26,8 +29,9 @@ from .densities import (
 )
 from .equation import ContinuityEquation
 from .errors import InputError, NumericalError
-from .experiment import build_simulation, density_from_run, resume_simulation
+from .experiment import build_simulation, resume_simulation
 from .heads import DominantEigenspace, Head, concentration_rate
+from .initial_density import density_from_run
 from .limit import LimitMeasure, limit_measure
 from .result import Result
 from .schedules import Layers, load_layers
@@ -38,6 +42,7 @@ from .store import RunFile
 from .token_sums import token_attention
 
 __all__ = [
+    "Characteristics",
     "Circle",
     "ContinuityEquation",
     "Density",
@@ -54,7 +59,9 @@ __all__ = [
     "Softmax",
     "Sphere",
     "Unnormalised",
+    "assert_matches_reference",
     "build_simulation",
+    "compare_tokens",
     "concentration_rate",
     "density_from_run",
     "fisher_bingham",
@@ -66,6 +73,8 @@ __all__ = [
     "mixture",
     "poisson_kernel",
     "polynomial",
+    "reference",
+    "references",
     "resume_simulation",
     "run_script",
     "token_attention",

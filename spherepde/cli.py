@@ -1,4 +1,4 @@
-"""The command line: run, resume, info, plot. Exit status 0 done, 1 stopped for a reason, 2 bad input."""
+"""The command line: run, resume, info, plot, validate. Exit status 0 done, 1 stopped for a reason, 2 bad input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from zipfile import is_zipfile
 import typer
 from h5py import is_hdf5
 
+from .agreement import SAMPLES, compare_tokens
+from .archive import Reference, run_or_reference
 from .config import load_config
 from .errors import InputError, one_sentence
 from .experiment import build_simulation, resume_simulation
@@ -82,12 +84,43 @@ def info(
 def plot(
     path: RunPath,
     out: Annotated[Path | None, typer.Option(help="folder for the figures (default: beside the file)")] = None,
+    zoom: Annotated[bool, typer.Option("--zoom", help="also the densest cluster, at its own scale")] = False,
 ) -> None:
     """Draw density, moments, distance to E, energy and spectrum from a run file."""
     from .plots import plot_run  # matplotlib only when asked for
 
-    for figure in plot_run(path, out):
+    for figure in plot_run(path, out, zoom=zoom):
         print(figure)
+
+
+@app.command()
+def validate(
+    tokens: Annotated[Path, typer.Argument(metavar="TOKENS.npz", help="token trajectories of any code")],
+    against: Annotated[str, typer.Option(metavar="RUN.h5|NAME", help="run file, or reference run, to hold them to")],
+    out: Annotated[Path | None, typer.Option(help="folder for figure and JSON (default: beside the tokens)")] = None,
+    samples: Annotated[int, typer.Option(help="exact samples that make the band, at least 99")] = SAMPLES,
+    seed: Annotated[int, typer.Option(help="seed of the exact samples")] = 0,
+    interacting: Annotated[
+        bool, typer.Option("--interacting", help="samples attend to each other, as tokens do")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say whether particles of any code follow the mean field of a run as closely as an exact sample would.
+
+    TOKENS.npz (numpy.savez) holds t (T,), x (T, N, d) unit vectors or angles (T, N), and optionally weights (N,) or
+    (T, N) of sum 1. Exit status 0: inside the 99 % band of exact samples; 1: outside; 2: bad input.
+    """
+    from .plots.agreement import plot_agreement  # matplotlib only when asked for
+
+    folder = tokens.with_suffix("") if out is None else out
+    run = run_or_reference(against)
+    reference = run.characteristics() if isinstance(run, Reference) else run
+    agreement = compare_tokens(
+        tokens, reference, samples=samples, seed=seed, interacting=interacting, progress=not quiet
+    )
+    print(agreement)
+    print(f"\n{agreement.write(folder)}\n{plot_agreement(agreement, run, folder)}")
+    raise SystemExit(agreement.exit_status)
 
 
 def main() -> None:

@@ -225,7 +225,7 @@ class Diagnostics:
             quantities["attention_entropy"] = SeriesSpec(heads, words, "head")
         return quantities
 
-    def _attention(self, budget: Budget) -> dict[str, float | Real]:
+    def attention_values(self, budget: Budget) -> dict[str, float | Real]:
         """Values of those quantities; energies at the scale that the file states, whatever the heads are by now."""
         values: dict[str, float | Real] = {}
         if self._has_energy:
@@ -248,6 +248,10 @@ class Diagnostics:
         if not isinstance(self.limit, CircleLimit) or self._plane is None:
             return {}
         return self._plane.distances(u, self.limit, measured)
+
+    def bounds(self, u: Modal) -> dict[str, float]:
+        """The bounds of the distances to Π♯ρ₀, where there are any."""
+        return self._to_limit(u, ("_lower", "_upper"))
 
     def _to_limit(self, u: Modal, parts: tuple[str, ...]) -> dict[str, float]:
         """Distances to Π♯ρ₀ and their bounds, those whose names end with one of the parts."""
@@ -275,7 +279,7 @@ class Diagnostics:
         values |= self._to_limit(u, ("", "_lower", "_upper"))
         budget = self.equation.field.budget(u, density)
         values["max_speed"] = budget.speed
-        values |= self._attention(budget)
+        values |= self.attention_values(budget)
         values["min_density"] = float(density.min())
         values["entropy"] = self._entropy(density)
         values["spectral_tail"] = spectral_tail(self.space, u)

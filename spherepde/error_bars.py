@@ -75,12 +75,21 @@ class ErrorBars:
             bars[f"{name}_error"] = np.full(np.shape(observables[name]), difference + total)
         return bars
 
+    def from_space(self, bars: Mapping[str, Real]) -> float:
+        """The part of the first two moments' bars, among those of :meth:`values`, that truncation in space makes."""
+        parts = [float(np.max(bars[f"{name}_error"])) - self.time_error[name] for name in ("mean", "second_moment")]
+        return float(np.inf) if np.isnan(parts).any() else max(parts)
+
     @property
     def quantities(self) -> dict[str, SeriesSpec]:
         """What the bars are, for the run file."""
-        timed = self.timed
-        what = "largest component: companion difference" + (" plus accumulated time error" if timed else " only")
-        return {
-            f"{name}_error": SeriesSpec(spec.shape, f"error bar of {name}, {what}")
-            for name, spec in self.diagnostics.observable_quantities.items()
-        }
+        timed = " plus accumulated time error" if self.timed else " only"
+        return bar_quantities(self.diagnostics, f"largest component: companion difference{timed}")
+
+
+def bar_quantities(diagnostics: Diagnostics, what: str) -> dict[str, SeriesSpec]:
+    """The error bars of observables, for the run file; ``what`` says what they are made of."""
+    return {
+        f"{name}_error": SeriesSpec(spec.shape, f"error bar of {name}, {what}")
+        for name, spec in diagnostics.observable_quantities.items()
+    }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .attention import Attention
+from .attention.configured import attention_of
 from .config import RunConfig
-from .experiment import build_attention, required_memory
+from .experiment import required_memory
 from .memory import of_this_machine, readable
 from .run_options import cut_density, snapshot_count
 from .spaces import grid_shape
@@ -25,7 +26,7 @@ def describe_plan(config: RunConfig, source: str) -> str:
     Raises InputError if the run does not fit into the memory of the machine, or the attention cannot be prepared.
     """
     footprint = required_memory(config)
-    attention = build_attention(config)
+    attention = attention_of(config)
     space, time, output = config.space, config.time, config.output
     bandwidth = attention.source_degree(0.0, time.until)
     snapshots = snapshot_count(time.until, time.save_every)

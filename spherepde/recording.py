@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .characteristics.record import RowsOfMoments
 from .diagnostics import energy_law
 from .equation import ContinuityEquation
 from .errors import InputError
@@ -47,6 +48,7 @@ class Recorder:
         self._wants_velocity = velocity
         self.overwrite = overwrite
         self._model = model
+        self._kept: tuple[list[float], list[Modal]] | None = None  # the velocity, where no file records it
         self._writer: RunWriter | None = None
         self._written_degree: int | None = None  # of the velocity in a file that exists
 
@@ -123,6 +125,9 @@ class Recorder:
 
     def record(self, t: float, values: Mapping[str, Real], state: Modal) -> None:
         """One row of the series, and of the velocity's source moments."""
+        if self._kept is not None:
+            self._kept[0].append(t)
+            self._kept[1].append(self._model.space.restrict(state, self._recorded_degree))
         if self._writer is not None:
             if self.velocity:  # before the series: a row counts once both are there
                 self._writer.record_velocity(t, self._model.space.restrict(state, self._recorded_degree))
@@ -153,6 +158,23 @@ class Recorder:
         self._wants_velocity = self._written_degree is not None
         self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
         return arrays, state
+
+    def keep_velocity(self) -> None:
+        """From now on, before the first record: keep source moments in memory unless a file records them."""
+        if (self.path is None or not self.velocity) and self._kept is None:
+            self._kept = ([], [])
+
+    def velocity_record(self) -> tuple[Real, RowsOfMoments]:
+        """Times (n,) and source moments (n, lm) of all records so far, as far as anybody kept them."""
+        if self._writer is not None and self.velocity:
+            return self._writer.velocity_rows()
+        assert self._kept is not None
+        return np.array(self._kept[0]), np.array(self._kept[1])
+
+    def note(self, **attributes: Any) -> None:
+        """Set attributes of the file."""
+        if self._writer is not None:
+            self._writer.update(**attributes)
 
     def finish(self, status: str, reason: str, horizons: Mapping[str, float | None]) -> None:
         """Write how the run ended. A full disk is not reported twice: what was flushed stays readable."""

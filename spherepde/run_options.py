@@ -15,6 +15,9 @@ from .layer_arrays import SAME_TIME
 from .steppers import Tableau
 
 
+CONTINUATIONS = ("auto", "tokens", "none")
+
+
 def check_options(
     model: ContinuityEquation,
     initial: Density,
@@ -25,6 +28,7 @@ def check_options(
     save_every: float | None,
     companion_lmax: int,
     checkpoint_every: float,
+    continuation: str,
 ) -> None:
     """Raise InputError, saying which and what was expected, for options that are wrong or contradict each other."""
     if not isinstance(initial, Density):
@@ -38,6 +42,10 @@ def check_options(
     for name, value in {"time.rtol": rtol, "time.dt": dt, "time.save_every": save_every}.items():
         if value is not None and not (isinstance(value, NUMBER) and np.isfinite(value) and value > 0.0):
             raise InputError(f"{name} = {value!r}: expected a positive number")
+    if continuation not in CONTINUATIONS:
+        raise InputError(f"time.continue = {continuation!r}: expected one of {', '.join(map(repr, CONTINUATIONS))}")
+    if continuation == "tokens" and model.diffusion:
+        raise InputError("time.continue = 'tokens': nodes follow characteristics, expected no diffusion")
     lmax = model.space.lmax
     whole = isinstance(companion_lmax, int | np.integer)
     if not whole or (companion_lmax and not 3 <= companion_lmax < lmax):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .heads import DominantEigenspace, Head, concentration_rate
-from .phases import fit_exponential
+from .phases import fit_exponential, table_of_phases, trusted_until
 from .store import RunFile
 from .summary import RECORDED, energy_balance, head_of, horizon_of, wasserstein_bounds
 
@@ -18,16 +18,6 @@ RATE_TOLERANCE = 0.15
 """Measured rates this close to the asymptotic one, on [½ log β, log β] and on the last quarter, count as predicted."""
 LEAST_SHRINKAGE = 4.0
 """A distance must have shrunk by this factor before anything is said about concentration."""
-DISTANCE_TOLERANCE = 0.05
-"""Rates are measured while the error bar of the distance is below this fraction of it."""
-
-
-def trusted_until(series: Mapping[str, Real]) -> float:
-    """Until when the distance to E is trusted: the velocity horizon, or where its own bar passes 5 % of it."""
-    t, distance = series["t"], series["distance_to_E"]
-    bar = series.get("distance_to_E_error", np.zeros_like(distance))
-    lost = np.flatnonzero(~(bar <= DISTANCE_TOLERANCE * distance) | (distance == 0.0))
-    return min(float(t[lost[0] - 1] if lost.size and lost[0] else t[-1]), horizon_of(series, "velocity"))
 
 
 def _table(series: Mapping[str, Real], moments: Real, target: DominantEigenspace) -> list[str]:
@@ -66,7 +56,12 @@ def _energy_lines(run: RunFile, head: Head) -> list[str]:
 
 
 def verdict(run: RunFile) -> str:
-    """Energy budget where there is one, distances and bounds, measured against predicted rates, and a sentence."""
+    """The phases beside their predictions; energy budget, distances and bounds, measured rates, and a sentence."""
+    return f"{table_of_phases(run)}\n\n{_judgement(run)}"
+
+
+def _judgement(run: RunFile) -> str:
+    """What a run shows of concentration, in numbers and a sentence."""
     head, series = head_of(run.config), run.series
     if head is None or "distance_to_E" not in series:
         changes = " that does not change with time" if "layers" in run.config["model"] else ""

@@ -388,6 +388,7 @@ WASSERSTEIN = [f"wasserstein_{p}_{ground}" for p in (1, 2) for ground in ("geode
 def with_series(r, curve, every=1, horizon=None):
     """A record whose distances to the limit follow a curve, bounded 10 % below and 20 % above, known now and then."""
     r.t, r.velocity_horizon = np.linspace(0.0, 5.0, 401), horizon
+    r.phases = None  # those of the run itself, which these series are not
     values = curve(r.t)
     known = np.where(np.arange(len(r.t)) % every == 0, values, np.nan)
     for name in WASSERSTEIN:

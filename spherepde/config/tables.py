@@ -162,6 +162,9 @@ class TimeTable(Table):
     stepper: Literal["ark436", "ars443"] = Field(default="ark436", description="'ark436' or 'ars443'")
     rtol: float | None = Field(default=None, gt=0, lt=1, description="a relative tolerance between 0 and 1")
     dt: float | None = Field(default=None, gt=0, description="a time step > 0")
+    continuation: Literal["auto", "tokens", "none"] = Field(
+        default="auto", alias="continue", description="'auto', 'tokens' or 'none'"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -213,4 +216,4 @@ class RunConfig(Table):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able tables without the absent keys; ``parse_config`` makes an equal configuration of them."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)

@@ -8,6 +8,7 @@ They are put on a grid twice as fine as needed, each mode divided by the transfo
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import ducc0
@@ -60,6 +61,14 @@ def _bump(z: Real) -> Real:
     return np.exp(SHAPE * (np.sqrt(np.maximum(1.0 - z * z, 0.0)) - 1.0))
 
 
+@lru_cache(maxsize=16)
+def _correction(degree: int, size: int) -> Real:
+    """What each mode up to a degree must be multiplied by before it is interpolated on a grid of that size."""
+    nodes, gauss = np.polynomial.legendre.leggauss(64)
+    mode = np.arange(degree + 1) * (np.pi * NEIGHBOURS / size)
+    return np.asarray(1.0 / (np.cos(np.outer(mode, nodes)) @ (_bump(nodes) * gauss * (0.5 * NEIGHBOURS))))
+
+
 class RingInterpolation:
     """Fields given by Fourier modes, at fixed angles (n,), combined with the radial weights of each target.
 
@@ -75,9 +84,7 @@ class RingInterpolation:
         first = np.ceil(position)
         self._start = first.astype(np.int64) % size
         self._bump = _bump(((first - position)[:, None] + np.arange(NEIGHBOURS)) * (2.0 / NEIGHBOURS) - 1.0)
-        nodes, gauss = np.polynomial.legendre.leggauss(64)
-        mode = np.arange(degree + 1) * (np.pi * NEIGHBOURS / size)
-        self.correction: Real = 1.0 / (np.cos(np.outer(mode, nodes)) @ (_bump(nodes) * gauss * (0.5 * NEIGHBOURS)))
+        self.correction = _correction(degree, size)
         self._grid = pyfftw.zeros_aligned((size + NEIGHBOURS, columns), dtype="float64")
         self._spectrum = pyfftw.zeros_aligned((size // 2 + 1, columns), dtype="complex128")
         plan: dict[str, Any] = {"axes": (0,), "threads": 1, "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}

@@ -22,6 +22,8 @@ from .overview import overview_figure
 from .record import Record
 from .spectrum import spectrum_figure
 from .style import save
+from .terminal import terminal_figure
+from .zoom import zoom_figure
 
 __all__ = ["Record", "figures", "plot_run"]
 
@@ -36,35 +38,41 @@ FIGURES: dict[str, Callable[[Record], Figure]] = {
     "density": density_figure,
     "moments": moments_figure,
     "distance": distance_figure,
+    "terminal": terminal_figure,
     "energy": energy_figure,
     "spectrum": spectrum_figure,
 }
 
 
 def figures(record: Record) -> dict[str, Callable[[Record], Figure]]:
-    """The figures this run can fill, by name: there is no distance for several heads or where E is everything."""
-    return {name: make for name, make in FIGURES.items() if name != "distance" or record.has_distance}
+    """The figures this run can fill, by name.
+
+    There is no distance for several heads or where E is everything, and no terminal phase unless the run entered it.
+    """
+    fillable = {"distance": record.has_distance, "terminal": record.has_terminal}
+    return {name: make for name, make in FIGURES.items() if fillable.get(name, True)}
 
 
-def plot_run(path: str | Path, out: str | Path | None = None) -> list[Path]:
-    """Draw a run file: ``<out>/{overview,density,moments,distance,energy,spectrum}.png``; returns the files written.
+def plot_run(path: str | Path, out: str | Path | None = None, *, zoom: bool = False) -> list[Path]:
+    """Draw a run file: ``<out>/{overview,density,moments,distance,terminal,energy,spectrum}.png``; returns the paths.
 
+    With ``zoom`` also ``zoom.png``, the densest cluster at the end at its own scale, from characteristics: a minute.
     ``out`` defaults to a folder beside the file, named like it without its ending. Figures found under these names are
-    replaced; one that this run cannot fill (``distance``, see :func:`figures`) is removed, not left stale.
-    Raises InputError for a file that is no run file, holds no snapshot yet or names no model, and for a folder that
-    cannot be written.
+    replaced; those that this run cannot fill (see :func:`figures`) are removed, not left stale.
+    Raises InputError for a file that is no run file, holds no snapshot yet or names no model, for a folder that cannot
+    be written, and with ``zoom`` for a run without characteristics.
     """
     folder = Path(path).with_suffix("") if out is None else Path(out)
     with RunFile(path) as run:
         record = Record(run)
-        chosen = figures(record)
+        chosen = figures(record) | ({"zoom": zoom_figure} if zoom else {})
         try:
             folder.mkdir(parents=True, exist_ok=True)
             written = []
-            for name, make in FIGURES.items():
+            for name in FIGURES | chosen:
                 target = folder / f"{name}.png"
                 if name in chosen:
-                    save(make(record), target, record)
+                    save(chosen[name](record), target, record)
                     written.append(target)
                 else:
                     target.unlink(missing_ok=True)

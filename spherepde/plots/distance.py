@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..phases import usable
+from ..phases import DISTANCE_TOLERANCE, usable
 from ..summary import RECORDED, wasserstein_bounds
-from ..verdict import DISTANCE_TOLERANCE
 from .marks import Mark, draw_marks, horizons
-from .rates import draw_phases, draw_rate_levels, phases_of
+from .rates import draw_phases, draw_rate_levels, draw_terminal_window, phases_of
 from .record import Real, Record
 from .style import COMPONENTS, INK, THEORY, draw_trusted, log_limits, new_figure, styled, time_axis
 
@@ -118,15 +117,15 @@ def _draw_curves(ax: Axes, record: Record, p: int) -> None:
 def draw_distance(ax: Axes, record: Record, p: int = 2, *, brief: bool = False) -> None:
     """W_p with its bounds and the fitted rates; for p = 2 also the predicted one, the metastable window and log β.
 
-    ``brief`` leaves out the window and keeps the legend inside the axes.
+    ``brief`` says less, and keeps the legend inside the axes.
     """
     _draw_curves(ax, record, p)
     time_axis(ax, record)
     geodesic = curves(record, p)[0]
     found = phases_of(record, geodesic.values, geodesic.until)
     if found is not None:
-        draw_phases(ax, record, found, predicted=record.rate if p == 2 else None, window=p == 2 and not brief)
-    marks = horizons(record)
+        draw_phases(ax, record, found, predicted=record.rate if p == 2 else None, window=p == 2, brief=brief)
+    marks = horizons(record) + draw_terminal_window(ax, record, named=p == 2)
     if record.log_beta is not None:
         marks.append(Mark(record.log_beta, r"$t=\log\beta$", THEORY))
     draw_marks(ax, marks, label=p == 2, places=("top", "center"))

@@ -6,12 +6,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..phases import Phases, phases
+from .marks import Mark
 from .record import Real, Record
 from .style import GUIDE, INK, THEORY
 
 BESIDE = 0.055
 """Fitted rates are drawn this far above the curve, the predicted one below it, as a fraction of the axes."""
-METASTABLE = "#F0E442"
+METASTABLE, TERMINAL = "#F0E442", "#CC79A7"
+"""Colours of the windows of the two later phases."""
 
 
 def phases_of(record: Record, values: Real, until: float | None) -> Phases | None:
@@ -20,34 +22,56 @@ def phases_of(record: Record, values: Real, until: float | None) -> Phases | Non
 
 
 def draw_phases(
-    ax: Axes, record: Record, found: Phases, *, predicted: float | None = None, window: bool = True
+    ax: Axes, record: Record, found: Phases, *, predicted: float | None = None, window: bool = True, brief: bool = False
 ) -> None:
     """Dashed lines beside the curve for what was fitted and predicted; words in the legend for what was not seen.
 
     Lines span the window of the fit. With ``window`` the metastable window is shaded, or missed in the legend.
+    ``brief`` keeps the words about it short, and says nothing of growth that the terminal phase explains.
     """
-    if window:
-        if found.at_rest:
-            start, end, open_right = found.window
-            words = f"metastable: within 2 × minimum\non {found.window}" + (", open at the end" if open_right else "")
-            ax.axvspan(start, end, color=METASTABLE, alpha=0.25, linewidth=0.0, label=words)
-            for edge in (start,) if open_right else (start, end):
-                ax.axvline(edge, color=GUIDE, linewidth=0.8, linestyle=(0, (1, 1.5)))
-        else:
-            _say(ax, f"no metastable state:\n{found.rest_in_words}")
+    if window and found.at_rest:
+        start, end, open_right = found.window
+        words = f"metastable: within 2 × minimum\non {found.window}" + (", open at the end" if open_right else "")
+        ax.axvspan(start, end, color=METASTABLE, alpha=0.25, linewidth=0.0, label="metastable" if brief else words)
+        for edge in (start,) if open_right else (start, end):
+            ax.axvline(edge, color=GUIDE, linewidth=0.8, linestyle=(0, (1, 1.5)))
+    elif window and not brief:
+        _say(ax, f"no metastable state:\n{found.rest_in_words}")
     bottom, top = ax.get_ylim()
     above = (top / bottom) ** BESIDE
     for fit, words in ((found.decay, found.decay_in_words), (found.growth, found.growth_in_words)):
-        if fit is None:
-            _say(ax, words)
-        else:
+        if fit is None and not (brief and record.has_terminal):
+            _say(ax, words.replace(" (", "\n("))
+        elif fit is not None:
             label = words.replace(" on [", "\non [")
             ends = np.array(fit.window)
             ax.plot(ends, above * fit.at(ends), color=THEORY, linestyle="--", linewidth=1.3, label=label)
     if predicted is not None and found.decay is not None:
-        ends = np.array(found.decay.window)
-        line = found.decay.level / above * np.exp(-predicted * (ends - ends.mean()))
-        ax.plot(ends, line, color=INK, linestyle="--", linewidth=1.0, label=f"predicted decay {predicted:.4f}")
+        draw_slope(ax, found.decay.window, found.decay.level / above, -predicted, f"predicted decay {predicted:.4f}")
+    escape = None if record.phases is None or record.phases.theory is None else record.phases.theory.escape
+    if predicted is not None and found.growth is not None and escape is not None and escape.value is not None:
+        words = f"predicted escape {escape.value:.4g}"
+        draw_slope(ax, found.growth.window, found.growth.level / above, escape.value, words)
+
+
+def draw_terminal_window(ax: Axes, record: Record, *, named: bool = True) -> list[Mark]:
+    """Shade the terminal phase, from the turn of the clusters on, if the run entered it; the mark of its half way."""
+    found = record.phases
+    if found is None or found.end is None or not found.left:
+        return []
+    turn, half_way = found.end.turn, found.end.exit
+    begin = turn if turn is not None else half_way
+    if begin is None:
+        return []
+    words = f"terminal phase, from {begin:.2f}" if named else None
+    ax.axvspan(begin, record.t[-1], color=TERMINAL, alpha=0.12, linewidth=0.0, label=words)
+    return [] if half_way is None else [Mark(half_way, "half way to the final axis", TERMINAL)]
+
+
+def draw_slope(ax: Axes, window: tuple[float, float], value: float, slope: float, label: str) -> None:
+    """A predicted exponential through a value at the middle of a window."""
+    ends = np.array(window)
+    ax.plot(ends, value * np.exp(slope * (ends - ends.mean())), color=INK, linestyle="--", linewidth=1.0, label=label)
 
 
 def draw_rate_levels(ax: Axes, record: Record, found: Phases | None) -> None:

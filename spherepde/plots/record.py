@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..heads import DominantEigenspace, concentration_rate
+from ..phases import RunPhases, read_phases
 from ..spaces import Space, space_for
 from ..store import RunFile
 from ..summary import head_of, jumps_of, model_in_words
@@ -141,3 +142,14 @@ class Record:
     def has_distance(self) -> bool:
         """Whether a distance to E was recorded that is not zero by definition."""
         return "distance_to_E" in self.series and self.target is not None and self.target.dim < self.dim
+
+    @cached_property
+    def phases(self) -> RunPhases | None:
+        """The phases of the run beside what is predicted; None where there are none to speak of."""
+        found = read_phases(self.run)
+        return None if isinstance(found, str) else found
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether the run entered a terminal phase."""
+        return self.has_distance and self.phases is not None and self.phases.left

@@ -193,6 +193,12 @@ class RunWriter:
             raise ValueError(f"{self.path} was created without source moments")
         self._tables[2].add({"t": t, "moments": moments})
 
+    def velocity_rows(self) -> tuple[NDArray[np.float64], h5py.Dataset]:
+        """Times (n,) and source moments recorded so far, the variable whose first n rows they are; flushes first."""
+        self.flush()
+        count, variables = self._tables[2].count, growing(self._file["velocity"])
+        return variables["t"][:count], variables["moments"]
+
     def flush(self) -> None:
         """Write all waiting rows as one block each and hand them to the operating system.
 

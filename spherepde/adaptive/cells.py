@@ -1,0 +1,296 @@
+"""Cells of the initial sphere with the images of their nodes: what they weigh, when and how they divide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import InputError, NumericalError
+from .charts import base_boxes, embed, frame_about
+from .resolution import LONGEST, ORDERS, Resolution, Rule, rule_of
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Density = Callable[[Array], Array]
+Seen = Callable[["CellMeasure"], Mask]
+"""Which of some light cells still act on anything, a mask (m,)."""
+
+NEGLIGIBLE = 1e-100
+"""Initial cells of less mass need not be smooth."""
+RELATIVE = 1e-7
+"""Last Legendre coefficients of the initial density on a cell, relative to its largest value there."""
+DEPTH = 60
+"""Rounds of division in one go after which a density or a flow is called rough."""
+SHARE = 1e-2
+"""A cell may take this fraction of the tolerance: a few hundred cells matter at a time."""
+MOST_NODES = 1_000_000
+"""Nodes of a measure beyond which it is given up."""
+MOST_UNEVEN = 0.8
+"""Cells are cut no nearer to their sides than this, of 1."""
+FIELDS = ("along", "half_along", "across", "half_across", "images", "masses")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CellMeasure:
+    """A measure on S^{d−1} of n = m·p^{d−1} weighted nodes in m cells, the image of an initial density.
+
+    On S² a cell is a strip of the initial sphere over an interval of longitudes ``along`` ± ``half_along`` (m,), between
+    the colatitudes ``across`` ± ``half_across``, given at its p longitudes (m, p): its sides may follow a separatrix.
+    On S¹ it is an interval ``across`` ± ``half_across`` (m, 1). ``images`` (m, [p,] p, d) are where its nodes are now,
+    the last but one axis across, and ``masses`` (m, [p,] p) what they weigh. Frozen: motion and division make a new one.
+    """
+
+    density: Density
+    frame: Array
+    along: Array
+    half_along: Array
+    across: Array
+    half_across: Array
+    images: Array
+    masses: Array
+    factor: float = 1.0
+    """What the density is multiplied with, so that the mass is 1."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of the ambient space."""
+        return len(self.frame)
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of each direction."""
+        return rule_of(self.images.shape[-2])
+
+    @property
+    def points(self) -> Array:
+        """The nodes (n, d), unit vectors."""
+        return self.images.reshape(-1, self.dim)
+
+    @property
+    def weights(self) -> Array:
+        """Their weights (n,), positive; the sum is 1."""
+        return self.masses.reshape(-1)
+
+    @property
+    def cell_masses(self) -> Array:
+        """Mass of each cell (m,)."""
+        return self.masses.reshape(len(self.along), -1).sum(axis=1)
+
+    def integrate(self, values: Array) -> Array:
+        """∫f of values (n, ...) at the nodes."""
+        return np.asarray(np.tensordot(self.weights, values, axes=1))
+
+    def at(self, points: Array) -> CellMeasure:
+        """The same cells with their nodes at points (n, d), which are brought to unit length."""
+        points = points.reshape(self.images.shape)
+        return replace(self, images=points / np.linalg.norm(points, axis=-1, keepdims=True))
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Everything but the initial density, for a checkpoint."""
+        return {name: getattr(self, name) for name in ("frame", *FIELDS)} | {"factor": np.array(self.factor)}
+
+    @classmethod
+    def from_arrays(cls, density: Density, arrays: Mapping[str, Array]) -> CellMeasure:
+        """What ``to_arrays`` described; ``density`` as for :func:`initial_cells`."""
+        parts: dict[str, Any] = {name: np.asarray(arrays[name], dtype=np.float64) for name in ("frame", *FIELDS)}
+        return cls(density, factor=float(arrays["factor"]), **parts)
+
+    # ---- division
+
+    def excess(self, resolution: Resolution, seen: Seen | None = None) -> Array:
+        """How much too coarse each cell is, across and (on S²) along, (m, d−1): it should divide above 1.
+
+        Cells that neither matter by their mass nor are ``seen`` (cells → a mask (m,)) never are.
+        """
+        rule, tolerance, mass = self.rule, resolution.tolerance, self.cell_masses
+        excess = np.empty((len(mass), self.dim - 1))
+        longest = resolution.cell_length(rule.order)
+        width = longest if resolution.kernel_width is None else resolution.kernel_width
+        allowed = np.maximum(SHARE * tolerance / np.maximum(mass, 1e-300), tolerance * width)
+        if seen is not None:
+            allowed = np.minimum(allowed, tolerance**0.25 * width)
+        for direction in range(self.dim - 1):
+            lines = np.moveaxis(self.images, -2 - direction, 1)
+            length = np.linalg.norm(np.diff(lines, axis=1), axis=-1).sum(axis=1)
+            length = length.reshape(len(mass), -1).max(axis=1) / rule.covered
+            tail = np.abs(np.einsum("kp,cp...->ck...", rule.tails, lines)).reshape(len(mass), -1).max(axis=1)
+            excess[:, direction] = np.maximum(length / longest, np.sqrt(tail / allowed))
+        light = mass < resolution.negligible_mass
+        if light.any():
+            excess[light if seen is None else ~self._seen_among(light, seen)] = 0.0
+        return excess
+
+    def _seen_among(self, light: Mask, seen: Seen) -> Mask:
+        """The cells that count: heavy ones, and light ones that are seen."""
+        counts = ~light
+        counts[light] = seen(self._take(light))
+        return counts
+
+    def refined(self, resolution: Resolution, seen: Seen | None = None) -> CellMeasure:
+        """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
+        return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map")
+
+    def divided(self, chosen: Mask) -> CellMeasure:
+        """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""
+        cells, chosen = self, np.array(chosen)
+        for direction in range(chosen.shape[1]):
+            some = chosen[:, direction]
+            if some.any():
+                parents = cells._take(some)
+                halves = parents._across() if direction == 0 else parents._along()
+                cells = _joined([cells._take(~some), *halves])
+                chosen = np.concatenate([chosen[~some], chosen[some], chosen[some]])
+        if cells.weights.size > MOST_NODES:
+            raise NumericalError(f"cells: {cells.weights.size} nodes; expected a flow that {MOST_NODES} can follow")
+        return cells
+
+    def _along(self) -> list[CellMeasure]:
+        """Both halves of every cell, cut at the middle longitude."""
+        halves = []
+        for side, matrix in zip((-0.5, 0.5), self.rule.halves, strict=True):
+            halves.append(
+                self._with(
+                    along=self.along + side * self.half_along,
+                    half_along=0.5 * self.half_along,
+                    across=self.across @ matrix.T,
+                    half_across=self.half_across @ matrix.T,
+                    images=np.einsum("qp,cp...->cq...", matrix, self.images),
+                )
+            )
+        return halves
+
+    def _across(self) -> list[CellMeasure]:
+        """Both parts of every cell, cut along a curve that halves its image on the way across."""
+        rule, cut = self.rule, self._cut()
+        coefficients = np.einsum("qp,...pd->...qd", rule.analysis, self.images)
+        parts = []
+        for side in (-1.0, 1.0):
+            share = 0.5 * (1.0 - side * cut)
+            middle = 0.5 * (cut + side)
+            at = middle[..., None] + share[..., None] * rule.nodes
+            values = np.polynomial.legendre.legvander(at, rule.order - 1)
+            images = np.einsum("...jq,...qd->...jd", values.reshape(self.masses.shape + (-1,)), coefficients)
+            across = self.across + self.half_across * middle
+            parts.append(self._with(across=across, half_across=self.half_across * share, images=images))
+        return parts
+
+    def _cut(self) -> Array:
+        """Where to cut each cell, in (−1, 1), smooth in longitude: (m, p), on S¹ (m, 1)."""
+        rule = self.rule
+        if self.dim == 2:
+            return np.zeros((len(self.along), 1))
+        steps = np.linalg.norm(np.diff(self.images, axis=-2), axis=-1)
+        reached = np.cumsum(steps, axis=-1) / np.maximum(steps.sum(axis=-1, keepdims=True), 1e-300)
+        reached = np.concatenate([np.zeros_like(reached[..., :1]), reached], axis=-1)
+        index = np.clip(np.sum(reached <= 0.5, axis=-1) - 1, 0, rule.order - 2)[..., None]
+        low, high = (np.take_along_axis(reached, index + shift, axis=-1)[..., 0] for shift in (0, 1))
+        position = (0.5 - low) / np.maximum(high - low, 1e-300)
+        nodes, index = rule.nodes, index[..., 0]
+        halfway = nodes[index] + position * (nodes[index + 1] - nodes[index])
+        cut = np.clip(halfway, -MOST_UNEVEN, MOST_UNEVEN) @ rule.smoothing.T
+        mean = np.clip(cut.mean(axis=-1, keepdims=True), -MOST_UNEVEN, MOST_UNEVEN)
+        bend = cut - mean  # as much of it as leaves room on both sides
+        room = (0.5 + 0.5 * MOST_UNEVEN - np.abs(mean)) / np.maximum(np.abs(bend).max(axis=-1, keepdims=True), 1e-300)
+        return np.asarray(mean + np.minimum(room, 1.0) * bend)
+
+    def _with(self, **fields: Array) -> CellMeasure:
+        """These cells cut as told, their nodes weighed anew."""
+        images = fields["images"]
+        images /= np.linalg.norm(images, axis=-1, keepdims=True)
+        cells = self._replaced(fields)
+        return cells._replaced({"masses": cells._initial()[1]})
+
+    def _replaced(self, fields: Mapping[str, Array]) -> CellMeasure:
+        """These cells with some of their arrays replaced."""
+        changes: dict[str, Any] = dict(fields)
+        return replace(self, **changes)
+
+    def _initial(self) -> tuple[Array, Array]:
+        """Where the nodes began, (m, [p,] p, d), and what they weigh."""
+        rule = self.rule
+        across = self.across[..., None] + self.half_across[..., None] * rule.nodes
+        weights = self.half_across[..., None] * rule.weights
+        along = np.zeros_like(across)
+        if self.dim == 2:
+            across, along, weights = across[:, 0], along[:, 0], weights[:, 0]
+        else:
+            along += (self.along[:, None] + self.half_along[:, None] * rule.nodes)[..., None]
+            weights = weights * (self.half_along[:, None] * rule.weights)[..., None]
+        points, area = embed(self.frame, along, across)
+        values = np.asarray(self.density(points.reshape(-1, self.dim)), dtype=np.float64).reshape(area.shape)
+        return points, self.factor * weights * area * values
+
+    def _take(self, chosen: Mask) -> CellMeasure:
+        return self._replaced({name: getattr(self, name)[chosen] for name in FIELDS})
+
+    def __repr__(self) -> str:
+        return (
+            f"CellMeasure(S{'¹²'[self.dim - 2]}, {len(self.along)} cells, {self.weights.size} nodes, mass − 1 = "
+            f"{self.weights.sum() - 1.0:.1e}, weights {self.weights.min():.1e} … {self.weights.max():.1e}, "
+            f"smallest initial cell {2.0 * self.half_across.min():.1e})"
+        )
+
+
+def _joined(parts: list[CellMeasure]) -> CellMeasure:
+    return parts[0]._replaced({name: np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS})
+
+
+def _divided(cells: CellMeasure, excess: Callable[[CellMeasure], Array], what: str) -> CellMeasure:
+    """Divide in the worse direction whatever exceeds 1, until nothing does."""
+    done: list[CellMeasure] = []
+    for _ in range(DEPTH):
+        size = excess(cells)
+        coarse = size.max(axis=1, initial=0.0) > 1.0
+        if not coarse.any():
+            return _joined([*done, cells]) if done else cells
+        done.append(cells._take(~coarse))
+        size = size[coarse]
+        cells = cells._take(coarse).divided(np.arange(size.shape[1]) == size.argmax(axis=1)[:, None])
+    raise NumericalError(f"cells: {what} is too rough, {len(cells.along)} cells are still too coarse")
+
+
+def initial_cells(density: Density, dim: int, tolerance: float = 1e-9, axis: ArrayLike | None = None) -> CellMeasure:
+    r"""The measure :math:`\rho_0\,dx` at rest, in cells on which the density is smooth.
+
+    ``density`` maps unit vectors (n, d) to (n,) values per unit of surface measure, of integral 1. Cells divide until
+    the last Legendre coefficients on each are below 1e-7 of its largest value there and below ``tolerance`` in mass.
+    Weights are divided by their sum, which must be 1 to the tolerance. ``axis`` (3,) is the pole of the coordinates on
+    S²: the flow should carry points from its equator towards it, or from it to the equator.
+    Raises InputError for another dimension than 2 or 3, a mass that is not 1, or a density too rough.
+    """
+    if dim not in ORDERS:
+        raise InputError(f"cells: dim = {dim}; expected 2 or 3")
+    rule, lines = rule_of(ORDERS[dim]), 1 if dim == 2 else ORDERS[dim]
+    along, half_along, across, half_across = base_boxes(dim, LONGEST)
+    across, half_across = (np.repeat(values[:, None], lines, axis=1) for values in (across, half_across))
+    nodes = (rule.order,) * (dim - 1)
+    weights = rule.weights if dim == 2 else np.multiply.outer(rule.weights, rule.weights)
+
+    def excess(cells: CellMeasure) -> Array:
+        size = np.empty((len(cells.along), dim - 1))
+        mass = cells.cell_masses
+        values = cells.masses / weights
+        largest = np.abs(values).reshape(len(size), -1).max(axis=1)
+        for direction in range(dim - 1):
+            tail = np.abs(np.einsum("kp,cp...->ck...", rule.tails, np.moveaxis(values, -1 - direction, 1)))
+            tail = tail.reshape(len(size), -1).max(axis=1)
+            size[:, direction] = np.maximum(tail / (RELATIVE * largest + 1e-300), tail / tolerance)
+        size[mass < NEGLIGIBLE] = 0.0
+        return size
+
+    frame, zero = frame_about(axis, dim), np.zeros((len(along), *nodes))
+    cells = CellMeasure(density, frame, along, half_along, across, half_across, np.zeros((*zero.shape, dim)), zero)
+    images, masses = cells._initial()
+    try:
+        cells = _divided(replace(cells, images=images, masses=masses), excess, "the initial density")
+    except NumericalError as error:
+        raise InputError(str(error)) from None
+    images, masses = cells._initial()  # exact nodes instead of interpolated ones
+    mass = float(masses.sum())
+    if not abs(mass - 1.0) <= max(100.0 * tolerance, 1e-12):
+        raise InputError(f"cells: the initial density has mass {mass:.12g}; expected 1")
+    return replace(cells, images=images, masses=masses / mass, factor=1.0 / mass)

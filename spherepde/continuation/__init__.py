@@ -1,0 +1,13 @@
+"""A run beyond its velocity horizon: the density goes on as weighted nodes that move by the velocity they induce.
+
+The grid loses a density that concentrates below its spacing; the velocity it recorded is good for longer. So the
+initial density is carried along that velocity, as the nodes of :mod:`spherepde.adaptive`, to where the run stands, and
+from there on by its own attention (:mod:`spherepde.lagrangian`). A second, coarser set of nodes that left the grid
+earlier gives the error bars.
+"""
+
+from .handover import WITHOUT_BARS, Handover, HorizonWatch, hand_over
+from .readings import LOST, NodeReadings
+from .tokens import Row, TokenContinuation
+
+__all__ = ["LOST", "WITHOUT_BARS", "Handover", "HorizonWatch", "NodeReadings", "Row", "TokenContinuation", "hand_over"]

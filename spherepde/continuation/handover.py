@@ -1,0 +1,130 @@
+"""From the grid to nodes: when, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adaptive import CellMeasure, Resolution, carry, initial_cells
+from ..characteristics import RecordedVelocity
+from ..characteristics.record import RowsOfMoments
+from ..densities import Density
+from ..diagnostics import Diagnostics
+from ..heads import DominantEigenspace
+from ..lagrangian import LagrangianFlow
+from ..monitors import VELOCITY_TOLERANCE
+from .tokens import TokenContinuation, Track
+
+Real = NDArray[np.float64]
+
+READY = 5e-9
+"""Error bar of a moment from which a run that must hand over does: later, the seam would show."""
+MEMORY = 1.0
+"""Time over which the growth of error bars is looked at."""
+BUILD = {2: 1e-10, 3: 1e-7}
+"""Tolerance of the nodes at the handover, by dimension d; on S² they turn out ten times better."""
+FINE = {2: 1e-8, 3: 1e-5}
+"""Tolerance of their motion from then on."""
+COARSER = 30.0
+"""The second set's tolerances are larger by this factor,"""
+EARLIER = 0.9
+"""and it leaves the grid at this fraction of the time."""
+WITHOUT_BARS = 1.3
+"""Multiple of the field horizon at which a run without error bars hands over."""
+
+
+class Handover(NamedTuple):
+    """When a run went over to nodes, how many, their tolerance, and the jump of its second moment there."""
+
+    time: float
+    nodes: int
+    tolerance: float
+    seam: float
+
+
+@dataclass
+class HorizonWatch:
+    """The part of the error bars of moments that resolution makes, over the last while, and what it foretells."""
+
+    t: list[float] = field(default_factory=list)
+    bars: list[float] = field(default_factory=list)
+
+    def add(self, t: float, bar: float) -> None:
+        """Take up the bar of one more record."""
+        self.t.append(t)
+        self.bars.append(bar)
+        while self.t[0] < t - MEMORY:
+            del self.t[0], self.bars[0]
+
+    def horizon(self) -> float | None:
+        """When the bars pass what is trusted if they go on growing as lately; None while nothing can be said."""
+        return predicted_horizon(self.t, self.bars)
+
+
+def predicted_horizon(t: Sequence[float], bars: Sequence[float]) -> float | None:
+    """When error bars recorded so far will pass what is trusted, if they go on growing as lately; None if unknown.
+
+    Bars below :data:`READY` predict nothing.
+    """
+    if not t or not bars[-1] > READY:
+        return None
+    times, sizes = np.asarray(t), np.maximum(np.asarray(bars), 1e-300)
+    if sizes[-1] >= VELOCITY_TOLERANCE:
+        return float(times[-1])
+    if len(times) < 2:
+        return None
+    rate = float(np.log(sizes[-1] / sizes[0]) / (times[-1] - times[0]))
+    return float(times[-1] + np.log(VELOCITY_TOLERANCE / sizes[-1]) / rate) if rate > 0.0 else np.inf
+
+
+def hand_over(
+    diagnostics: Diagnostics,
+    initial: Density,
+    t: Real,
+    moments: RowsOfMoments,
+    offsets: dict[str, float],
+    say: Callable[[str], None],
+) -> TokenContinuation:
+    """Carry the initial density along the recorded velocity to the last of the times t, and take it up there.
+
+    ``moments`` are the source moments (n, lm) at those. ``offsets``: the error bars of the grid at the handover.
+    Raises NumericalError where the flow needs more nodes than can be followed.
+    """
+    law, space = diagnostics.equation.attention, diagnostics.space
+    end, dim = float(t[-1]), space.dim
+    velocity = RecordedVelocity(law, t, None if law.name == "hardmax" else moments, threads=space.threads)
+    tracks = []
+    for coarser, leaves in ((1.0, end), (COARSER, EARLIER * end)):
+        flow = LagrangianFlow(law, FINE[dim] * coarser, space.threads)
+        cells = initial_cells(initial, dim, BUILD[dim] * coarser, axis=pole(diagnostics.limit_space))
+        cells = carried(cells, velocity, 0.0, leaves, BUILD[dim] * coarser)
+        if coarser == 1.0:
+            say(f"handover at t = {end:.4g}: {cells.weights.size} weighted nodes go on where the grid ends")
+        track = Track(flow, cells, leaves)
+        if leaves < end:
+            for _ in track.to([end]):
+                pass
+        tracks.append(track)
+    return TokenContinuation(diagnostics, tracks[0], tracks[1], offsets)
+
+
+def carried(cells: CellMeasure, velocity: RecordedVelocity, start: float, stop: float, tolerance: float) -> CellMeasure:
+    """Cells moved by a recorded velocity, of which every integral keeps the tolerance."""
+
+    def moving(t: float, points: Real, weights: Real) -> Real:
+        return velocity(t, points)
+
+    return carry(
+        cells, moving, start, stop, Resolution(tolerance), rtol=max(0.1 * tolerance, 1e-11), breaks=velocity.breaks
+    )
+
+
+def pole(target: DominantEigenspace | None) -> Real | None:
+    """The axis to whose equator, or from whose equator, points go: E itself or the normal of E on S²."""
+    if target is None or target.dim == 3 or len(target.basis) == 2:
+        return None
+    return target.axis if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]

@@ -1,0 +1,420 @@
+"""Tokens held against a run: the band is calibrated, right codes are inside, wrong ones outside, bad files refused."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from physics.physics_helpers import bounded, number
+from scipy.stats import kstest, vonmises
+
+from spherepde import (
+    Characteristics,
+    Circle,
+    ContinuityEquation,
+    Hardmax,
+    Head,
+    InputError,
+    Simulation,
+    Sphere,
+    Unnormalised,
+    assert_matches_reference,
+    compare_tokens,
+    polynomial,
+    token_attention,
+    uniform,
+    von_mises_fisher,
+)
+from spherepde.agreement import read_tokens
+from spherepde.agreement.band import Band
+from spherepde.agreement.cells import EqualCells
+from spherepde.agreement.circle_distances import circle_distances
+from spherepde.agreement.comparison import Expectation
+from spherepde.agreement.draws import CellDraws
+from spherepde.agreement.gauges import JUDGED, RESOLUTION, SphereGauge
+from spherepde.agreement.moments import MomentScore
+from spherepde.characteristics import RecordedVelocity
+from spherepde.cli import main
+from spherepde.exact import hardmax_flow
+from spherepde.tokens import circle_quantiles, gauss_tokens, sample_tokens, simulate_tokens, token_velocity
+from spherepde.transport import CircleMeasure, Cost, wasserstein_circle, wasserstein_discrete
+
+BETA, UNTIL = 4.0, 0.12
+TIMES = np.array([0.0, 0.06, 0.12])
+VALUES = {2: np.diag([1.0, -0.5]), 3: np.diag([1.0, 0.4, -0.3])}
+INITIAL = {2: von_mises_fisher([0.4, 0.9], 4.0), 3: von_mises_fisher([0.4, 0.4, 0.8], 4.0)}
+COUNT = 2000
+
+
+def head_of(dim, beta=BETA, sign=1.0):
+    return Head(V=sign * VALUES[dim], beta=beta)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Run files of unnormalised attention, whose speed grows like e^β, on S¹ and S²."""
+    folder, paths = tmp_path_factory.mktemp("runs"), {}
+    for dim, space in ((2, Circle(63)), (3, Sphere(47))):
+        paths[dim] = folder / f"run{dim}.h5"
+        model = ContinuityEquation(space, Unnormalised(head_of(dim)))
+        simulation = Simulation(model, INITIAL[dim], out=paths[dim], progress=False, wasserstein=False)
+        assert simulation.run(until=UNTIL).status == "done"
+    return paths
+
+
+def tokens_of(dim, seed, head=None, times=TIMES, count=COUNT, weights=None, start=None):
+    """A trajectory of the token code, which shares nothing with the solver."""
+    start = sample_tokens(INITIAL[dim], dim, count, seed) if start is None else start
+    x = simulate_tokens(head or head_of(dim), start, times, weights, "unnormalised", rtol=1e-6, attend=token_attention)
+    return {"t": times, "x": x}
+
+
+@pytest.fixture(scope="module")
+def judge(runs):
+    """2000 tokens → (judgement, largest statistic over its limit), by a band of 199 samples made once for each d."""
+    made = {}
+
+    def verdict(dim, tokens):
+        if dim not in made:
+            generator = np.random.default_rng(8)
+            expected = Expectation(Characteristics(runs[dim]), TIMES, np.full(3, COUNT), generator, False)
+            made[dim] = expected, Band(expected.statistics(199)[..., :JUDGED], RESOLUTION)
+        expected, band = made[dim]
+        values = expected.of_tokens(read_tokens(tokens))[0][:, :JUDGED]
+        return band.judge(values), float((values / band.upper).max())
+
+    return verdict
+
+
+def normalised(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+# ---- the parts
+
+
+def test_circle_distances_are_those_of_transport():
+    rng = np.random.default_rng(1)
+    worst = 0.0
+    for n, m, spread in ((7, 5, 6.3), (40, 90, 2.0), (200, 31, 0.01)):
+        x, y = (np.sort(rng.uniform(0.0, spread, k) + rng.uniform(0.0, 6.2)) % (2.0 * np.pi) for k in (n, m))
+        x, y = np.sort(x), np.sort(y)
+        a, b = rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+        mine = circle_distances(x, a, y, b)
+        for p, value in zip((1, 2), mine, strict=True):
+            exact = wasserstein_circle(CircleMeasure.from_atoms(x, a), CircleMeasure.from_atoms(y, b), Cost(p))
+            worst = max(worst, abs(value - exact.value))
+    bounded("W1 and W2 on the circle against transport", worst, 1e-9)
+
+
+def test_cells_hold_equal_parts_and_their_transport_is_optimal():
+    rng = np.random.default_rng(2)
+    points = normalised(rng.standard_normal((4096, 3)) * [1.0, 0.3, 0.1] + [0.0, 0.0, 0.4])
+    cells = EqualCells(points, 5)
+    assert np.all(cells.masses == 1.0 / 32.0)
+    where, masses = cells.histogram(points[:300])
+    assert np.all(np.einsum("nk,nk->n", points[:300], cells.centres[where]) > -1.0) and masses.sum() == pytest.approx(1)
+    for p, value in zip((1, 2), cells.distances(masses), strict=True):
+        exact = wasserstein_discrete(cells.centres, cells.centres, masses, cells.masses, Cost(p))
+        assert value == pytest.approx(exact.value, rel=1e-9)
+
+
+def test_cells_know_what_they_hide(runs):
+    measure = Characteristics(runs[3]).measure(UNTIL)
+    pilot = CellDraws(measure).draw(2048, np.random.default_rng(3))
+    tokens = normalised(pilot[:400] + np.array([0.05, 0.0, 0.0]))
+    gauge = SphereGauge(measure, pilot, 400)
+    for p, value, hidden in zip((1, 2), gauge.distances(tokens, None), gauge.rounding(tokens, None), strict=True):
+        exact = wasserstein_discrete(tokens, pilot, cost=Cost(p)).value
+        print(f"W{p}: {value:.4f} in cells, {exact:.4f} exact, {hidden:.4f} allowed")
+        assert abs(value - exact) <= hidden
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_draws_from_cells_come_from_the_density(dim):
+    head, count, t = Head(V=np.diag([1.0, 0.4, -0.3][:dim]), beta=1.0), 400_000, 4.0
+    characteristics = Characteristics(RecordedVelocity(Hardmax(head), [0.0, t]), INITIAL[dim])
+    drawn = CellDraws(characteristics.measure(t)).draw(count, np.random.default_rng(4))
+    origin = hardmax_flow(head, drawn, -t)
+    mean = normalised(np.array([[0.4, 0.9], [0.4, 0.4, 0.8]][dim - 2]))
+    if dim == 2:
+        angle = np.arctan2(origin[:, 1], origin[:, 0]) - np.arctan2(mean[1], mean[0])
+        statistic = kstest((angle + np.pi) % (2.0 * np.pi) - np.pi, vonmises(4.0).cdf).statistic
+    else:
+        cdf = lambda z: np.expm1(4.0 * (z + 1.0)) / np.expm1(8.0)  # noqa: E731
+        statistic = kstest(origin @ mean, cdf).statistic
+        across = np.linalg.svd(mean[None])[2][1:]
+        turn = np.arctan2(*(across @ origin.T)) / (2.0 * np.pi) + 0.5
+        statistic = max(statistic, kstest(turn, "uniform").statistic)
+    limit = 2.23 / np.sqrt(count)  # one seed in 10⁴ exceeds it
+    bounded(f"S^{dim - 1}: Kolmogorov's distance of 4e5 draws, pulled back, to the initial law", statistic, limit)
+
+
+def test_moment_score_has_as_many_degrees_of_freedom_as_moments():
+    for dim, moments in ((2, 4), (3, 8)):
+        points, weights = gauss_tokens(uniform(dim), 16, dim)
+        score = MomentScore(points, weights / weights.sum())
+        samples = sample_tokens(uniform(dim), dim, 200 * 4000, 5).reshape(4000, 200, dim)
+        squares = [score.measure(x, None, 200.0)[2] ** 2 for x in samples]
+        number(f"S^{dim - 1}: mean of the squared score", np.mean(squares), moments, rtol=0.03)
+    mean, second, _ = score.measure(np.tile([0.0, 0.6, 0.8], (5, 1)), None, 5.0)
+    assert mean == pytest.approx(1.0) and second == pytest.approx(np.sqrt(2.0 / 3.0))  # |xxᵀ − I/3|
+
+
+def test_band_is_left_once_in_a_hundred():
+    rng = np.random.default_rng(6)
+    trials = rng.standard_gamma([0.5, 2.0, 9.0], (4000, 5, 3))
+    single, whole = [], []
+    for number_of_band in range(20):
+        band = Band(rng.standard_gamma([0.5, 2.0, 9.0], (199, 5, 3)), np.zeros(3))
+        judged = [band.judge(values) for values in trials[200 * number_of_band : 200 * (number_of_band + 1)]]
+        single += [j.outside.mean() for j in judged]
+        whole += [j.overall_outside for j in judged]
+        inside = np.all(trials[0] <= band.upper, axis=1)
+        np.testing.assert_array_equal(inside, ~band.judge(trials[0]).outside)
+    number("share of exact samples outside at a time", np.mean(single), 0.01, atol=0.004)
+    number("share of exact samples outside as a whole", np.mean(whole), 0.01, atol=0.006)
+
+
+# ---- calibration
+
+
+def exact_samples_outside(path, dim, count, trials=100):
+    """How many of some exact samples, drawn and moved without the cells, are outside at all times together."""
+    characteristics = Characteristics(path, rtol=1e-7)
+    expected = Expectation(characteristics, TIMES, np.full(3, count), np.random.default_rng(7), False)
+    band = Band(expected.statistics(199)[..., :JUDGED], RESOLUTION)
+    moved = [
+        characteristics.sample(t, trials * count, seed).reshape(trials, count, dim)
+        for seed, t in enumerate(TIMES, start=100)
+    ]
+    values = [expected.of_tokens(read_tokens({"t": TIMES, "x": x}))[0] for x in np.swapaxes(moved, 0, 1)]
+    judged = [band.judge(rows[:, :JUDGED]) for rows in values]
+    print(f"outside at single times: {np.sum([j.outside for j in judged], axis=0)} of {trials}")
+    return sum(j.overall_outside for j in judged)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_exact_samples_are_inside(runs, dim):
+    outside = exact_samples_outside(runs[dim], dim, 250)
+    bounded(f"S^{dim - 1}: exact samples of 250 tokens outside, of 100", outside, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [2, 3])
+def test_exact_samples_of_2000_are_inside(runs, dim):
+    outside = exact_samples_outside(runs[dim], dim, COUNT)
+    bounded(f"S^{dim - 1}: exact samples of 2000 tokens outside, of 100", outside, 5)
+
+
+# ---- right and wrong codes
+
+
+def euler(dim, seed, step=0.5):
+    """Steps of 0.5, renormalised, with positions between them interpolated."""
+    x = sample_tokens(INITIAL[dim], dim, COUNT, seed)
+    after = normalised(x + step * token_velocity(head_of(dim), x, None, "unnormalised"))
+    return {"t": TIMES, "x": np.stack([normalised(x + t / step * (after - x)) for t in TIMES])}
+
+
+def unprojected(dim, seed, step=1e-3):
+    """Without P_x: tokens drift outward, attend by their lengths, and are scaled back when written only."""
+    x = sample_tokens(INITIAL[dim], dim, COUNT, seed)
+    raw, time = [x], 0.0
+    for until in TIMES[1:]:
+        while time < until - 0.5 * step and np.abs(x).max() < 2.0:  # it explodes soon after
+            x = x + step * np.exp(BETA * x @ x.T) @ x @ VALUES[dim] / COUNT
+            time += step
+        raw.append(x)
+    return {"t": TIMES, "x": np.stack(raw)}
+
+
+def scaled_back(tokens):
+    return {"t": tokens["t"], "x": normalised(tokens["x"])}
+
+
+WRONG = {
+    "beta 5 % too large": lambda dim: tokens_of(dim, 0, head_of(dim, 1.05 * BETA)),
+    "beta 5 % too small": lambda dim: tokens_of(dim, 0, head_of(dim, 0.95 * BETA)),
+    "sign of V": lambda dim: tokens_of(dim, 0, head_of(dim, sign=-1.0)),
+    "Euler steps of 0.5": lambda dim: euler(dim, 0),
+    "no projection, scaled back when written": lambda dim: scaled_back(unprojected(dim, 0)),
+}
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("name", ["right", *WRONG])
+def test_wrong_codes_are_outside_and_the_right_one_is_not(judge, dim, name):
+    judged, ratio = judge(dim, tokens_of(dim, 0) if name == "right" else WRONG[name](dim))
+    print(f"NUMBER S^{dim - 1}, {name}: {ratio:.3g} times the limit, p {judged.overall_p:g}, outside {judged.outside}")
+    if name == "right":
+        assert not judged.outside.any() and not judged.overall_outside and ratio < 0.95
+    else:
+        assert judged.overall_outside and not judged.outside[0] and judged.outside[-1] and ratio > 1.2
+
+
+def test_forgotten_projection_is_a_sentence(runs):
+    with pytest.raises(InputError, match=r"x\[\d, \d+\] has length .*; expected unit vectors"):
+        compare_tokens(unprojected(2, 0), runs[2])
+
+
+def test_other_initial_density_is_told(runs):
+    start = sample_tokens(polynomial([0.2, 0.3]), 2, 300, 0)
+    found = compare_tokens(tokens_of(2, 0, start=start), runs[2], samples=99)
+    assert not found.inside and found.outside[0] and "no sample of the run's initial density" in found.hint
+
+
+def test_tokens_better_than_a_sample_are_inside(runs):
+    quantiles = compare_tokens(tokens_of(2, 0, start=circle_quantiles(INITIAL[2], COUNT)), runs[2], samples=99)
+    assert quantiles.inside and np.all(quantiles.p > 0.9)
+    number("W1 of N quantiles", quantiles.values["wasserstein_1"][0], 0.5 * np.pi / COUNT, rtol=0.06)
+    nodes, weights = gauss_tokens(INITIAL[3], 24)
+    weights = weights / weights.sum()
+    moved = tokens_of(3, 0, weights=weights, start=nodes, times=TIMES[:1])
+    gauss = compare_tokens(moved | {"weights": weights}, runs[3], samples=99)
+    assert gauss.inside and "effective number" in str(gauss)
+    number("effective number", gauss.effective_counts[0], 1.0 / np.sum(weights**2), atol=0.5)
+
+
+def test_weights_count_by_their_effective_number(runs):
+    x = sample_tokens(INITIAL[2], 2, 4000, 9)
+    weights = np.where(np.arange(4000) < 400, 9.0, 1.0 / 9.0)
+    weights /= weights.sum()
+    found = compare_tokens({"t": [0.0], "x": x[None], "weights": weights}, runs[2], samples=99)
+    number("effective number of 400 heavy tokens among 3600 light ones", found.effective_counts[0], 493, atol=0.5)
+    assert found.inside
+    plain = compare_tokens({"t": [0.0], "x": x[None]}, runs[2], samples=99)
+    ratio = found.median["wasserstein_1"][0] / plain.median["wasserstein_1"][0]
+    number("their floor over that of 4000 equal ones", ratio, np.sqrt(4000.0 / 493.0), rtol=0.25)
+
+
+def test_verdict_depends_on_the_seed_alone_and_not_on_precision(runs):
+    tokens = tokens_of(2, 3, count=300)
+    first, again = (compare_tokens(tokens, runs[2], samples=99, seed=5) for _ in range(2))
+    assert first.to_json() == again.to_json()
+    angles = np.arctan2(tokens["x"][..., 1], tokens["x"][..., 0]).astype(np.float32) + np.float32(2.0 * np.pi)
+    single = compare_tokens({"t": TIMES.astype(np.float32), "angles": angles}, runs[2], samples=99, seed=5)
+    for name, values in first.values.items():
+        np.testing.assert_allclose(single.values[name], values, atol=2e-5 if name == "moment_score" else 1e-6)
+
+
+@pytest.mark.slow
+def test_samples_that_interact_have_the_error_of_tokens_that_do(runs):
+    """Right tokens of seed 2 begin inside; the flow amplifies their sampling error until they leave."""
+    tokens = tokens_of(2, 2)
+    independent = compare_tokens(tokens, runs[2])
+    interacting = compare_tokens(tokens, runs[2], samples=99, interacting=True)
+    print(independent, interacting, sep="\n")
+    assert not independent.outside[0] and independent.outside[-1] and "--interacting" in independent.hint
+    assert interacting.inside and not interacting.outside.any()
+    ratio = interacting.limit["moment_score"] / independent.limit["moment_score"]
+    print(f"NUMBER the limit of interacting samples over that of independent ones: {ratio}")
+    assert ratio[-1] > 1.1
+    wrong = tokens_of(2, 0, head_of(2, 1.05 * BETA))
+    assert not compare_tokens(wrong, runs[2], samples=99, interacting=True).inside
+
+
+# ---- bad input
+
+GOOD = {"t": np.array([0.0, 0.1]), "x": np.tile([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], (2, 1, 1))}
+NOT_A_NUMBER = GOOD["x"].copy()
+NOT_A_NUMBER[1, 2, 0] = np.nan
+
+BAD = {
+    "no t": ({"t": None}, "no array t"),
+    "no positions": ({"x": None}, "no array x"),
+    "both": ({"angles": np.zeros((2, 3))}, "both x and angles"),
+    "t of two axes": ({"t": np.zeros((2, 1))}, r"t has shape \(2, 1\)"),
+    "t decreasing": ({"t": np.array([0.1, 0.0])}, r"t\[1\] = 0 follows 0.1"),
+    "x of two axes": ({"x": np.ones((2, 3))}, r"x has shape \(2, 3\)"),
+    "x in four dimensions": ({"x": np.ones((2, 3, 4))}, r"d = 2 or 3"),
+    "angles of three axes": ({"x": None, "angles": np.zeros((2, 3, 1))}, r"angles has shape \(2, 3, 1\)"),
+    "rows": ({"t": np.array([0.0])}, "x has 2 rows and t 1 times"),
+    "dimension": ({"x": np.tile([1.0, 0.0, 0.0], (2, 3, 1))}, "dimension 3 and the run 2"),
+    "late": ({"t": np.array([0.0, 7.0])}, "t = 7 is outside the run; expected times from 0 to 0.12"),
+    "early": ({"t": np.array([-0.1, 0.0])}, "t = -0.1 is outside the run"),
+    "off the sphere": ({"x": 1.001 * GOOD["x"]}, r"has length 1\.001; expected unit vectors"),
+    "NaN": ({"x": NOT_A_NUMBER}, r"x\[1, 2, 0\] is nan"),
+    "infinite time": ({"t": np.array([0.0, np.inf])}, r"t\[1\] is inf"),
+    "strings": ({"t": np.array(["a", "b"])}, "t is no array of real numbers"),
+    "objects": ({"x": np.array([None, 1], dtype=object)}, "no readable arrays of numbers"),
+    "negative weights": ({"weights": np.array([1.0, 1.0, -1.0])}, "weights go down to -1"),
+    "weights not normalised": ({"weights": np.ones(3)}, "weights sum to 3; expected 1"),
+    "weights of a wrong shape": ({"weights": np.ones(4) / 4}, r"weights has shape \(4,\); expected \(3,\) or \(2, 3\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arrays_are_one_sentence(name, runs, tmp_path):
+    changes, sentence = BAD[name]
+    arrays = {key: value for key, value in (GOOD | changes).items() if value is not None}
+    np.savez(tmp_path / "tokens.npz", **arrays)
+    with pytest.raises(InputError, match=sentence) as caught:
+        compare_tokens(tmp_path / "tokens.npz", runs[2])
+    assert "\n" not in str(caught.value) and str(tmp_path / "tokens.npz") in str(caught.value)
+
+
+def test_bad_files_and_options_are_one_sentence(runs, tmp_path):
+    text, single = tmp_path / "text.npz", tmp_path / "single.npy"
+    text.write_text("no archive")
+    np.save(single, np.zeros(3))
+    for path, sentence in (
+        (tmp_path / "none.npz", "is no file"),
+        (tmp_path, "is no file"),
+        (text, "is no .npz archive"),
+        (single, "is no .npz archive"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_tokens(path)
+    with pytest.raises(InputError, match="samples = 98: expected a whole number >= 99"):
+        compare_tokens(GOOD, runs[2], samples=98)
+    with pytest.raises(InputError, match="seed = -1"):
+        compare_tokens(GOOD, runs[2], seed=-1)
+    with pytest.raises(InputError, match="tokens: x has 2 rows"):
+        compare_tokens(GOOD | {"t": [0.0]}, runs[2])
+
+
+# ---- as it is used
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run a command line; returns (exit status, stdout, stderr)."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["spherepde", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, err
+
+    return call
+
+
+def test_command_line(cli, runs, tmp_path):
+    right, wrong = tmp_path / "right.npz", tmp_path / "wrong.npz"
+    np.savez(right, **tokens_of(2, 0, count=500))
+    np.savez(wrong, **tokens_of(2, 0, head_of(2, sign=-1.0), count=500))
+    status, out, _ = cli("validate", right, "--against", runs[2], "--samples", 99, "--quiet")
+    assert status == 0 and "inside: 500 tokens are as close to run2.h5 as exact samples are" in out
+    table = [line for line in out.splitlines() if line.endswith(("  inside", "  outside"))]
+    assert len(table) == 3 and all(len(line.split()) == 13 for line in table)
+    figure = imread(tmp_path / "right" / "agreement.png")
+    assert min(figure.shape[:2]) > 900 and figure.std() > 0.05
+    status, out, _ = cli("validate", wrong, "--against", runs[2], "--samples", 99, "--seed", 3, "--out", tmp_path / "w")
+    assert status == 1 and "outside: 500 tokens are farther" in out and "2 of 3 times outside" in out
+    saved = json.loads((tmp_path / "w" / "agreement.json").read_text())
+    assert saved["inside"] is False and saved["outside"] == [False, True, True] and saved["seed"] == 3
+    assert all(len(saved[key]["wasserstein_2"]) == 3 for key in ("values", "median", "lower", "limit", "rounding"))
+    status, _, err = cli("validate", tmp_path / "none.npz", "--against", runs[2])
+    assert status == 2 and err.count("\n") == 1 and "is no file" in err
+    assert cli("validate", right, "--against", tmp_path / "none.h5")[0] == 2
+
+
+def test_pytest_helper(runs):
+    right = tokens_of(2, 0, count=300)
+    assert assert_matches_reference(right, runs[2], samples=99).inside
+    wrong = tokens_of(2, 0, head_of(2, sign=-1.0), count=300)
+    with pytest.raises(AssertionError, match=r"(?s)tokens do not match the reference.*verdict.*outside: 300 tokens"):
+        assert_matches_reference(wrong, runs[2], samples=99)
