@@ -22,7 +22,6 @@ from .spaces import space_for
 from .steppers import tableau_named
 from .store import RunFile, checkpoint_path, load_checkpoint
 
-
 Real = NDArray[np.float64]
 
 

@@ -14,7 +14,6 @@ from .heads import NUMBER
 from .layer_arrays import SAME_TIME
 from .steppers import Tableau
 
-
 CONTINUATIONS = ("auto", "tokens", "none")
 
 

@@ -358,8 +358,10 @@ class Simulation:
         solved = dict.fromkeys(self.diagnostics.solved_quantities, np.array(np.nan))
         if saving:
             solved = self.diagnostics.solve(self.state, measured)
-        on_grid = self.error_bars is not None and self.tokens is None
-        values = measured | solved | (self.error_bars.values(measured) if on_grid else {})
+        bars: dict[str, Real] = {}
+        if self.error_bars is not None and self.tokens is None:
+            bars = self.error_bars.values(measured)
+        values = measured | solved | bars
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         for name, horizon in asdict(self.horizons).items():

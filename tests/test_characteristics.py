@@ -388,8 +388,10 @@ def test_a_run_is_drawn_at_the_scale_of_its_densest_cluster(tmp_path, monkeypatc
     assert [path.name for path in plot_run(tmp_path / "r.h5", zoom=True)] == ["zoom.png"]
     with RunFile(tmp_path / "r.h5") as run:
         curve, grid = (ax.lines[0].get_ydata() for ax in zoom_figure(Record(run)).axes)
-    peak = bump(2)(np.array([[1.0, 0.0], [-1.0, 0.0]])).max() * np.exp(12.0)
-    assert curve.max() == pytest.approx(peak, rel=0.2)
+    start = np.linspace(0.0, 2.0 * np.pi, 10_001)
+    origin = np.stack([np.cos(start), np.sin(start)], axis=-1)
+    peak = np.max(bump(2)(origin) * origin[:, 0] ** 2) * np.exp(12.0)  # C1 in terms of the initial angle
+    assert curve.max() == pytest.approx(peak, rel=2e-4)
     assert not np.any(grid > 100.0)  # NaN where the grid's density is negative
 
 

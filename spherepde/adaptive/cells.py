@@ -173,7 +173,7 @@ class CellMeasure:
             middle = 0.5 * (cut + side)
             at = middle[..., None] + share[..., None] * rule.nodes
             values = np.polynomial.legendre.legvander(at, rule.order - 1)
-            images = np.einsum("...jq,...qd->...jd", values.reshape(self.masses.shape + (-1,)), coefficients)
+            images = np.einsum("...jq,...qd->...jd", values.reshape((*self.masses.shape, -1)), coefficients)
             across = self.across + self.half_across * middle
             parts.append(self._with(across=across, half_across=self.half_across * share, images=images))
         return parts

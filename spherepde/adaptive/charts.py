@@ -47,7 +47,7 @@ def base_boxes(dim: int, size: float) -> tuple[Array, Array, Array, Array]:
 
 
 def embed(frame: Array, along: Array, across: Array) -> tuple[Array, Array]:
-    """Unit vectors (..., d) and area elements (...) at longitudes and colatitudes (...); on S¹ only the second count."""
+    """Unit vectors (..., d) and area elements (...) at longitudes and colatitudes (...), on S¹ the latter alone."""
     if len(frame) == 2:
         return np.stack([np.cos(across), np.sin(across)], axis=-1), np.ones(across.shape)
     sine = np.sin(across)

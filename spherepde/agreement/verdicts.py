@@ -45,10 +45,10 @@ def compare_tokens(
     .. math:: s^2=N\,(\hat m-m)^\top C^{+}(\hat m-m)
 
     for first and second moments m with their exact covariance C. On S¹ the distances are those to 4N quantiles of ρ_t
-    (4096 at least); on S² those between the masses in cells that hold equal parts of ρ_t (128 for N = 2000, 256 at most), and
-    ``rounding`` bounds what the cells may hide. The tokens are outside the band at a time, and as a whole, where no
-    more than 1 % of exact samples are as far away (:class:`.band.Band`). Being closer than a sample (quantiles, Gauss
-    nodes) is inside. Weighted tokens are held to the floor of :math:`1/\sum w^2` equal ones.
+    (4096 at least); on S² those between the masses in cells that hold equal parts of ρ_t (128 for N = 2000, 256 at
+    most), and ``rounding`` bounds what the cells may hide. The tokens are outside the band at a time, and as a whole,
+    where no more than 1 % of exact samples are as far away (:class:`.band.Band`). Being closer than a sample
+    (quantiles, Gauss nodes) is inside. Weighted tokens are held to the floor of :math:`1/\sum w^2` equal ones.
 
     Tokens that attend to each other are moved by their own sampling error: where the flow amplifies it, correct code
     leaves the band of independent samples, and only ``interacting`` ones (0.5 s each for N = 2000) tell it from an

@@ -54,7 +54,7 @@ def _checked(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
                 raise InputError(f"{path} is damaged: its checksum does not fit what it holds")
         except InputError:
             raise
-        except (OSError, KeyError, AttributeError, RuntimeError, ValueError) as error:
+        except (OSError, KeyError, AttributeError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged: a part of it is missing or unreadable") from error
     return arrays, attributes
 

@@ -120,6 +120,8 @@ def interpolation_error(
     out = np.setdiff1d(np.arange(len(t)), rows)
     if not out.size:
         return 0.0
+    if len(rows) <= SPLINE_DEGREE:
+        return np.inf
     packed = np.concatenate([weighted.real, weighted.imag], axis=1)
     missed = make_interp_spline(t[rows], packed[rows], SPLINE_DEGREE)(t[out]) - packed[out]
     size = weighted.shape[1]

@@ -35,7 +35,7 @@ def with_time_errors(run: RunFile, looser: RunFile) -> dict[str, Real]:
     """The series of a run, its error bars at least the difference from a run with looser time steps.
 
     Embedded errors of single steps, which the bars count, may be amplified by the flow later on; the difference of two
-    runs has that in it. It is known at common save times; between two of them the larger counts.
+    runs has that in it. It is known at common save times; up to each of them since the one before the larger counts.
     """
     series, other = dict(run.series), looser.series
     t = series["t"]

@@ -1,0 +1,98 @@
+"""What the scripts of the late phase share: numbers beside their predictions, and series along the mean-field flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from spherepde import Head, Softmax
+from spherepde.adaptive import CellMeasure, Resolution, initial_cells, march_cells
+from spherepde.densities import Density
+from spherepde.lagrangian import LagrangianFlow
+from spherepde.plots.style import RESOLUTION, STYLE
+
+RECORDS_A_STEP = 5
+SPARE = 2.0
+"""How much shorter than they need be the cells of a finer flow are; its time steps are a tenth as accurate again."""
+
+Observe = Callable[[CellMeasure], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number beside its prediction and the relative error it may have (None: only to be seen)."""
+
+    what: str
+    predicted: float
+    measured: float
+    allowed: float | None
+
+    @property
+    def error(self) -> float:
+        """Relative to the prediction."""
+        return abs(self.measured / self.predicted - 1.0)
+
+    @property
+    def met(self) -> bool:
+        """Whether the error is as small as wanted; NaN is not."""
+        return self.allowed is None or self.error <= self.allowed
+
+    def __str__(self) -> str:
+        verdict = "" if self.allowed is None else "  PASS" if self.met else f"  MISS (allowed {self.allowed:.1e})"
+        return (
+            f"PREDICTED {self.predicted:<12.7g} MEASURED {self.measured:<12.7g} "
+            f"ERROR {self.error:.1e}{verdict:8s} {self.what}"
+        )
+
+
+def followed(
+    head: Head,
+    density: Density,
+    until: float,
+    tolerance: float,
+    observe: Observe,
+    enough: Callable[[np.ndarray], bool] | None = None,
+    axis: Sequence[float] | None = None,
+    finer: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times (n,) and what is observed (n, k) along the mean-field flow, five times a step, until it is ``enough``.
+
+    ``enough`` judges the last observation. ``finer`` resolves more than the tolerance asks for: cells half as long, none
+    left aside however light, time steps ten times as accurate.
+    """
+    flow = LagrangianFlow(Softmax(head), tolerance)
+    cells = initial_cells(density, head.dim, tolerance, axis=axis)
+    steps = flow.march(cells, 0.0, until)
+    if finer:
+        wanted = Resolution(tolerance, (SPARE**2 * head.strength) ** -0.5)
+        everything = lambda some: np.ones(len(some.along), dtype=bool)  # noqa: E731
+        steps = march_cells(cells, flow.velocity, 0.0, until, wanted, rtol=0.1 * tolerance, seen=everything)
+    t, values = [0.0], [observe(cells)]
+    for step in steps:
+        for share in np.arange(1, RECORDS_A_STEP + 1) / RECORDS_A_STEP:
+            t.append(step.time if share == 1.0 else step.start + share * (step.time - step.start))
+            values.append(observe(step.at(t[-1])))
+        if enough is not None and enough(np.asarray(values[-1])):
+            break
+    return np.array(t), np.array(values)
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def drawn(draw: Callable[[], Figure], path: Path) -> Path:
+    """Draw in the style of all figures and write the file."""
+    with style.context([STYLE], after_reset=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw().savefig(path, dpi=RESOLUTION)
+    return path
