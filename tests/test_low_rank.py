@@ -53,9 +53,10 @@ def test_the_bound_covers_the_sphere_and_is_attained():
     theta, phi = np.arccos(rng.uniform(-1.0, 1.0, 500)), rng.uniform(0.0, 2.0 * np.pi, 500)
     largest = np.abs(on_the_sphere(u, theta, phi)).max() * 4.0 * np.pi
     assert largest <= kernel_error(3, SPHERE_DEGREE, SPHERE_ORDER, u) <= 6.0 * largest
-    pole = np.where(SPHERE_ORDER == 0, np.sqrt((2 * SPHERE_DEGREE + 1) / (4.0 * np.pi)), 0.0)[None] + 0j
-    expected = on_the_sphere(pole, np.zeros(1), np.zeros(1)).item() * 4.0 * np.pi
-    assert kernel_error(3, SPHERE_DEGREE, SPHERE_ORDER, pole) == pytest.approx(expected, rel=1e-12)
+    theta, phi = np.array([1.1]), np.array([0.7])  # a unit mass there: all harmonics meet
+    mass = np.array([[(-1) ** m * np.conj(sph_harm_y(l, m, theta[0], phi[0])) for l, m in SPHERE]])
+    expected = on_the_sphere(mass, theta, phi).item() * 4.0 * np.pi
+    assert kernel_error(3, SPHERE_DEGREE, SPHERE_ORDER, mass) == pytest.approx(expected, rel=1e-12)
 
 
 def test_weights_are_what_the_kernel_sees():
@@ -102,6 +103,15 @@ def test_rows_are_left_out_as_far_as_a_spline_allows():
         assert interpolation_error(2, CIRCLE_DEGREE, CIRCLE_ORDER, t, u, rows) == error
         counts.append(len(rows))
     assert counts[0] > counts[1] > counts[2] >= 20
+
+
+def test_the_error_of_a_record_kept_whole_is_what_its_spline_makes_between_the_rows():
+    t = np.linspace(0.0, 4.0, 201)
+    fine = moments(CIRCLE_DEGREE, CIRCLE_ORDER, t) * kernel_weights(2, 4.0, CIRCLE_DEGREE)
+    rows, estimate = thinned_rows(2, CIRCLE_DEGREE, CIRCLE_ORDER, t[::2], t[:1], fine[::2], 1e-16, 20)
+    assert len(rows) == 101
+    actual = interpolation_error(2, CIRCLE_DEGREE, CIRCLE_ORDER, t, fine, np.arange(0, 201, 2))
+    assert 0.2 * actual < estimate < 5.0 * actual
 
 
 def test_nothing_is_left_out_of_what_no_spline_follows():

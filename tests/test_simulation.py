@@ -163,7 +163,7 @@ WASSERSTEIN = [f"wasserstein_{p}_{ground}" for p in (1, 2) for ground in ("geode
 )
 def test_distances_lie_between_their_bounds_beyond_every_horizon(tmp_path, make):
     """To t = 5, where lmax 31 and 63 have lost the density: bounds in order, finite, and all start from Π♯ρ₀."""
-    make(tmp_path / "run.h5", companion_lmax=23, save_every=1.0).run(5.0)
+    make(tmp_path / "run.h5", companion_lmax=23, save_every=1.0, continuation="none").run(5.0)
     with RunFile(tmp_path / "run.h5") as run:
         series, limit = run.series, json.loads(run.attributes["limit_measure"])
     assert np.isfinite(series["field_horizon"][-1])
@@ -322,7 +322,7 @@ def test_velocity_reconstructs_from_the_recorded_source_moments(tmp_path):
 
 
 def test_horizons_are_found_in_order_and_written(tmp_path):
-    result = circle_simulation(tmp_path / "run.h5", beta=100.0, lmax=95, companion_lmax=63).run(9.0)
+    result = circle_simulation(tmp_path / "run.h5", beta=100.0, lmax=95, companion_lmax=63, continuation="none").run(9.0)
     assert result.horizons.field is not None and result.horizons.velocity is not None
     assert 1.0 < result.horizons.field < result.horizons.velocity < 9.0
     with RunFile(tmp_path / "run.h5") as run:

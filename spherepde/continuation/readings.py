@@ -57,17 +57,28 @@ class NodeReadings:
         """All quantities of the diagnostics at time t but the solved ones, and the modal coefficients."""
         u = self.coefficients(cells)
         values: dict[str, Real | float] = {"mass": cells.weights.sum(), **self.observables(cells)}
-        limit = self.diagnostics.limit
+        limit, target = self.diagnostics.limit, self.diagnostics.limit_space
         if isinstance(limit, AntipodalLimit):
             values |= _to_antipodes(limit, cells.points, cells.weights)
-        else:
-            values |= self.diagnostics.bounds(u)
+        elif target is not None:
+            values |= self._bounds(u, cells, target)
         budget = self._budget(t, cells)
         values["max_speed"] = budget.speed
         values |= self.diagnostics.attention_values(budget)
         values |= dict.fromkeys(LOST, np.nan)
         values["spectral_tail"] = spectral_tail(self.space, u)
         return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}, u
+
+    def _bounds(self, u: Modal, cells: CellMeasure, target: DominantEigenspace) -> dict[str, float]:
+        """Bounds of distances to a measure on a circle: to E by the nodes, and along E by the coefficients."""
+        bounds, near = self.diagnostics.bounds(u), distances_to(target, cells.points)
+        for cost in COSTS:
+            lower, upper = (f"{series_name(cost)}_{side}" for side in ("lower", "upper"))
+            if lower in bounds:
+                nearest = cost.distance(float(cells.weights @ cost.of_angle(near)))
+                bounds[upper] += nearest - bounds[lower]
+                bounds[lower] = nearest
+        return bounds
 
     def _budget(self, t: float, cells: CellMeasure) -> Budget:
         """Speed, energies (scaled as the field scales them) and attention entropies."""
@@ -109,12 +120,11 @@ def _to_antipodes(limit: AntipodalLimit, points: Real, weights: Real) -> dict[st
     share = np.clip((plus - (reached - sorted_weights)) / sorted_weights, 0.0, 1.0)
     nearer = angle < 0.5 * np.pi
     missing = abs(plus - sorted_weights[nearer].sum())
-    found = {}
+    found: dict[str, float] = {}
     for cost in COSTS:
         here, there = cost.of_angle(angle), cost.of_angle(np.pi - angle)
         lower = cost.distance(float(sorted_weights @ np.minimum(here, there)))
         value = cost.distance(float(sorted_weights @ (share * here + (1.0 - share) * there)))
-        name = series_name(cost)
-        found[name], found[f"{name}_lower"] = value, lower
-        found[f"{name}_upper"] = lower + cost.distance(cost.largest * missing)
+        name, upper = series_name(cost), lower + cost.distance(cost.largest * missing)
+        found |= {name: min(max(value, lower), upper), f"{name}_lower": lower, f"{name}_upper": upper}
     return found
