@@ -16,7 +16,7 @@ demo: install
 	$(RUN) solvers/sphere_softmax.py --out "$(OUT)/sphere_softmax.h5" --figures "$(OUT)/sphere_softmax" --overwrite
 
 test: install
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: install
 	$(RUN) -m pytest

@@ -51,7 +51,7 @@ setup(
     ],
     extras_require={
         "shtns": ["shtns>=3.7.5"],
-        "test": ["pytest>=8", "mpmath>=1.3", "ruff>=0.6", "mypy>=1.11", "import-linter>=2.1"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "mpmath>=1.3", "ruff>=0.6", "mypy>=1.11", "import-linter>=2.1"],
     },
     entry_points={"console_scripts": ["spherepde = spherepde.cli:main"]},
 )

@@ -71,8 +71,7 @@ def followed(
     steps = flow.march(cells, 0.0, until)
     if finer:
         wanted = Resolution(tolerance, (SPARE**2 * head.strength) ** -0.5)
-        everything = lambda some: np.ones(len(some.along), dtype=bool)  # noqa: E731
-        steps = march_cells(cells, flow.velocity, 0.0, until, wanted, rtol=0.1 * tolerance, seen=everything)
+        steps = march_cells(cells, flow.velocity, 0.0, until, wanted, rtol=0.1 * tolerance, seen=_all_of)
     t, values = [0.0], [observe(cells)]
     for step in steps:
         for share in np.arange(1, RECORDS_A_STEP + 1) / RECORDS_A_STEP:
@@ -81,6 +80,10 @@ def followed(
         if enough is not None and enough(np.asarray(values[-1])):
             break
     return np.array(t), np.array(values)
+
+
+def _all_of(cells: CellMeasure) -> np.ndarray:
+    return np.ones(len(cells.along), dtype=bool)
 
 
 def canvas(width: float, height: float) -> Figure:

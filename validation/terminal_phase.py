@@ -68,7 +68,8 @@ class Setting:
         return fisher_bingham(asymmetry * np.eye(dim)[1], np.diag([self.concentration] + [0.0] * (dim - 1)))
 
     def __str__(self) -> str:
-        return f"V = diag{self.values}, B = diag{self.keys}, k = {self.concentration:g}"
+        values, keys = (", ".join(f"{x:g}" for x in numbers) for numbers in (self.values, self.keys))
+        return f"V = diag({values}), B = diag({keys}), k = {self.concentration:g}"
 
 
 DOUBLING = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
@@ -150,8 +151,9 @@ def crossover_numbers(setting: Setting, runs: list[Crossover]) -> Iterator[Numbe
 
 # ---- no floor
 
-FLOOR = CIRCLE[0]
-FLOOR_BETA, TOKENS, FLOOR_UNTIL = 640.0, 800, 9.0
+FLOOR = Setting((1.0, 1.2), (2.0, 1.0), 0.0, (640.0,))
+FLOOR_BETA, FLOOR_UNTIL, FLOOR_TOLERANCE = FLOOR.betas[0], 17.0, 1e-5
+TOKENS = 800
 
 
 def distance(points: np.ndarray, weights: np.ndarray | float) -> float:
@@ -160,10 +162,10 @@ def distance(points: np.ndarray, weights: np.ndarray | float) -> float:
     return float(np.sqrt(np.sum(weights * angles**2)))
 
 
-def floors(tolerance: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def floors() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Distance to E over time at β = 640: the density, and 800 tokens from quantiles and at random."""
     head, density = FLOOR.head(FLOOR_BETA), FLOOR.density()
-    t, values = followed(head, density, FLOOR_UNTIL, tolerance, lambda m: [distance(m.points, m.weights)])
+    t, values = followed(head, density, FLOOR_UNTIL, FLOOR_TOLERANCE, lambda m: [distance(m.points, m.weights)])
     found = {"density": (t, values[:, 0])}
     times = np.linspace(0.0, FLOOR_UNTIL, 181)
     for name, start in {
@@ -224,6 +226,9 @@ def draw_crossovers(found: dict[Setting, list[Crossover]]) -> Figure:
         right.semilogx(betas, turns, f"{marker}-", color=colour, label=f"{sphere}, {one}")
         line = turns[-1] + 0.5 / one.contraction * np.log(betas / betas[-1])
         right.plot(betas, line, "--", color=THEORY, label="slope 1/(2c)" if k == len(found) - 1 else None)
+    ticks = sorted({run.beta for several in found.values() for run in several})
+    right.set_xticks(ticks, [f"{beta:g}" for beta in ticks])
+    right.minorticks_off()
     right.set(xlabel=r"$\beta$", ylabel=r"$t_{\mathrm{turn}}$ (dimensionless)")
     right.set_title(r"the displacement is smallest at $t=\log\beta/(2c)$ + const")
     right.legend(fontsize=6.5)
@@ -242,11 +247,9 @@ def draw_floors(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     for k, (name, (t, values)) in enumerate(found.items()):
         ax.semilogy(t, values, color=COMPONENTS[k], label=names[name])
     t, values = found["density"]
-    late = t[values < 1e-2]
-    if len(late):
-        level = 0.5 * np.interp(late[0], t, values)
-        line = level * np.exp(-FLOOR.values[0] * (late - late[0]))
-        ax.plot(late, line, "--", color=THEORY, label=f"late width rate $v_1$ = {FLOOR.values[0]:g}")
+    middle = t[(values < 0.3) & (values > 3e-3)]
+    line = 0.6 * np.interp(middle[0], t, values) * np.exp(-FLOOR.contraction * (middle - middle[0]))
+    ax.plot(middle, line, "--", color=THEORY, label=f"$e^{{-ct}}$, $c$ = {FLOOR.contraction:g}")
     stuck = np.pi / 2.0 * np.sqrt(1.0 / TOKENS)
     ax.axhline(stuck, linestyle=":", color=GUIDE, label=r"one token stuck at $e_2$: $\frac{\pi}{2}N^{-1/2}$")
     ax.set(xlabel=TIME_LABEL, ylabel="root mean square angle to $E$ (radians)")
@@ -290,7 +293,7 @@ def main() -> None:
             numbers.append(number)
 
         say(f"distance to E at β = {FLOOR_BETA:g}, {FLOOR}")
-        levels = floors(p.tolerance)
+        levels = floors()
         least = {name: float(values.min()) for name, (_, values) in levels.items()}
         one = np.pi / 2.0 / np.sqrt(TOKENS)
         for name, value in least.items():
