@@ -80,6 +80,14 @@ class ErrorBars:
         parts = [float(np.max(bars[f"{name}_error"])) - self.time_error[name] for name in ("mean", "second_moment")]
         return float(np.inf) if np.isnan(parts).any() else max(parts)
 
+    def arrays(self) -> dict[str, Modal]:
+        """The companion, for a checkpoint; ``time_error`` is the rest of it."""
+        return {} if self.companion_state is None else {"companion_state": self.companion_state}
+
+    def restored(self, arrays: Mapping[str, Modal], time_error: Mapping[str, float]) -> ErrorBars:
+        """These bars at what a checkpoint kept."""
+        return replace(self, companion_state=arrays.get("companion_state"), time_error=time_error)
+
     @property
     def quantities(self) -> dict[str, SeriesSpec]:
         """What the bars are, for the run file."""

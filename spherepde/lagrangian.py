@@ -27,12 +27,16 @@ Mask = NDArray[np.bool_]
 class LagrangianFlow:
     """The motion of a cell measure under an attention model.
 
-    ``tolerance`` is that of integrals of the measure, and of each time step. ``threads`` are for the sums.
+    ``tolerance`` is that of integrals of the measure, and of each time step, kept while that takes fewer than
+    ``most_nodes`` (None: a million, and an error beyond). ``threads`` are for the sums.
     """
 
-    def __init__(self, attention: Attention, tolerance: float = 1e-9, threads: int = 1) -> None:
+    def __init__(
+        self, attention: Attention, tolerance: float = 1e-9, *, most_nodes: int | None = None, threads: int = 1
+    ) -> None:
         self.attention = attention
         self.tolerance = tolerance
+        self.most_nodes = most_nodes
         self.threads = threads
         self.evaluations = 0
 
@@ -52,7 +56,7 @@ class LagrangianFlow:
 
         current = measure
         width = None if law.name == "hardmax" else max(law.strength(start, stop), 1e-12) ** -0.5
-        resolution = Resolution(self.tolerance, width)
+        resolution = Resolution(self.tolerance, width, self.most_nodes)
         steps = march_cells(
             measure,
             self.velocity,
@@ -74,11 +78,13 @@ class LagrangianFlow:
         picked = [0, order // 2, order - 1]
         some = cells.images[:, picked] if dim == 2 else cells.images[:, picked][:, :, picked]
         nodes, mass = some.reshape(-1, dim), cells.cell_masses
-        share = np.zeros(len(mass))
+        share, log_mass = np.zeros(len(mass)), np.full(len(mass), -np.inf)
+        np.log(mass, out=log_mass, where=mass > 0.0)
         for head in self.attention.schedule.heads_at(t):
             log_partition = self._attend(head, points, weights, nodes)[0]
             own = head.beta * np.sum((nodes @ head.B) * nodes, axis=1) - log_partition
-            share = np.maximum(share, mass * np.exp(own.reshape(len(mass), -1).max(axis=1)))
+            own = own.reshape(len(mass), -1).max(axis=1) + log_mass
+            share = np.maximum(share, np.exp(np.minimum(own, 0.0)))
         return np.asarray(share > self.tolerance**0.5)
 
     def _attend(self, head: Head, tokens: Real, weights: Real, targets: Real) -> tuple[Real, Real]:

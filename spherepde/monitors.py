@@ -39,6 +39,11 @@ class Horizons:
     field: float | None = None
     velocity: float | None = None
 
+    def values(self) -> dict[str, Real]:
+        """Both as series record them, NaN if not reached."""
+        known = {"field_horizon": self.field, "velocity_horizon": self.velocity}
+        return {name: np.array(np.nan if t is None else t) for name, t in known.items()}
+
     def watch(self, t: float, values: Mapping[str, Real]) -> list[str]:
         """Update from recorded values; returns a sentence for each horizon just crossed."""
         crossed = []
@@ -84,7 +89,8 @@ def guard(t: float, values: Mapping[str, Real]) -> None:
 class ProgressLine:
     """One line that lives on a terminal; plain lines every few seconds elsewhere; nothing when switched off.
 
-    Shows percentage, t, dt, the smallest density, the spectral tail and the time remaining.
+    Shows percentage, t, dt, the smallest density and the spectral tail (or how many nodes carry the density, beyond
+    the grid), and the time remaining.
     """
 
     def __init__(self, start: float, until: float, *, enabled: bool = True, interval: float = 5.0) -> None:
@@ -107,7 +113,11 @@ class ProgressLine:
 
     def update(self, t: float, dt: float, values: Mapping[str, Real]) -> None:
         """Show where the run is."""
-        text = f"t = {t:.3f}  dt = {dt:.2g}  min ρ = {values['min_density']:.1e}  tail = {values['spectral_tail']:.0e}"
+        text = f"t = {t:.3f}  dt = {dt:.2g}  "
+        if values["nodes"] > 0.0:
+            text += f"n = {values['nodes']:.0f} nodes"
+        else:
+            text += f"min ρ = {values['min_density']:.1e}  tail = {values['spectral_tail']:.0e}"
         if self._bar is not None:
             self._bar.update(self._task, completed=t - self._start, description=text)
         elif self._enabled and time.monotonic() - self._spoke > self._interval:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .attention import Attention
 from .attention.configured import attention_of
 from .config import RunConfig
+from .continuation import WITHOUT_BARS
 from .experiment import required_memory
 from .memory import of_this_machine, readable
 from .run_options import cut_density, snapshot_count
@@ -44,6 +45,7 @@ def describe_plan(config: RunConfig, source: str) -> str:
         "file": f"{output.file}: {snapshots} × {readable(footprint.snapshot)} = "
         f"{readable(snapshots * footprint.snapshot)}, and {readable(footprint.step)} a step",
     }
+    lines["beyond"] = _beyond(config)
     if bandwidth:
         lines["attention"] = _methods(attention, time.until)
     warnings = [cut_density(bandwidth, space.lmax)] if bandwidth > space.lmax else []
@@ -54,6 +56,17 @@ def describe_plan(config: RunConfig, source: str) -> str:
         lines["note"] = "no companion run, so moments will carry no error bar (space.companion_lmax)"
     width = max(map(len, lines))
     return "\n".join([f"{source} (not run yet)", *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
+
+
+def _beyond(config: RunConfig) -> str:
+    """What the run does where its grid no longer carries the density."""
+    if config.time.continuation == "none" or config.model.diffusion:
+        return "stays on the grid"
+    if config.space.companion_lmax:
+        return "goes on with weighted nodes if the error bars foretell the velocity horizon before the end"
+    if config.time.continuation == "tokens":
+        return f"goes on with weighted nodes from {WITHOUT_BARS:g} times the field horizon on"
+    return "stays on the grid: without a companion run nothing foretells the velocity horizon"
 
 
 def _methods(attention: Attention, until: float) -> str:

@@ -61,6 +61,10 @@ class Recorder:
     def _recorded_degree(self) -> int:
         return min(self.source_degree, self._model.space.lmax)
 
+    def to_config(self) -> dict[str, Any]:
+        """The file and what is written to it, as the [output] table of a configuration says it."""
+        return {"file": str(self.path), "density": self.density, "velocity": self.velocity}
+
     def cover(self, until: float) -> None:
         """Make ``source_degree`` that of a run to ``until``.
 
@@ -164,11 +168,19 @@ class Recorder:
         if (self.path is None or not self.velocity) and self._kept is None:
             self._kept = ([], [])
 
-    def velocity_record(self) -> tuple[Real, RowsOfMoments]:
-        """Times (n,) and source moments (n, lm) of all records so far, as far as anybody kept them."""
+    def velocity_record(self, time: float) -> tuple[Real, RowsOfMoments]:
+        """Times (n,) and source moments (n, lm) of all records from 0 to ``time``, where the run stands.
+
+        With hardmax there are none. Raises InputError where a run taken up at a checkpoint did not write them.
+        """
         if self._writer is not None and self.velocity:
             return self._writer.velocity_rows()
-        assert self._kept is not None
+        if not self.source_degree:
+            return np.array([0.0, time]), np.zeros((2, 0), dtype=np.complex128)
+        if self._kept is None or not self._kept[0] or self._kept[0][0] > 0.0:
+            raise InputError(
+                f"{self.path} has no velocity from t = 0 on; expected output.velocity = true to go on with nodes"
+            )
         return np.array(self._kept[0]), np.array(self._kept[1])
 
     def note(self, **attributes: Any) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .densities import Density
 from .equation import ContinuityEquation
@@ -13,6 +14,8 @@ from .errors import InputError
 from .heads import NUMBER
 from .layer_arrays import SAME_TIME
 from .steppers import Tableau
+
+Modal = NDArray[np.complex128]
 
 CONTINUATIONS = ("auto", "tokens", "none")
 
@@ -51,6 +54,15 @@ def check_options(
         raise InputError(f"space.companion_lmax = {companion_lmax}: expected 3 <= companion_lmax < lmax = {lmax}")
     if initial.dim != model.space.dim:
         raise InputError(f"initial density has dim {initial.dim}, the model has dim {model.space.dim}")
+
+
+def initial_state(model: ContinuityEquation, initial: Density, key: str = "lmax") -> Modal:
+    """Modal coefficients (lm,) of the initial density, of mass 1; ``key`` names the degree in the [space] table."""
+    try:
+        u = model.space.project(initial)
+    except InputError as error:
+        raise InputError(str(error).replace("space.lmax", f"space.{key}")) from None
+    return u / model.space.moments(u)[0]
 
 
 def run_warnings(

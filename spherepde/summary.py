@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
 from typing import Any
@@ -116,6 +117,12 @@ def describe(run: RunFile) -> str:
         )
     else:
         lines["trust"] += "; no companion run, so moments carry no error bar"
+    handover = handover_of(attributes)
+    if handover is not None:
+        lines["handover"] = (
+            f"at t = {handover['time']:.4g} to {handover['nodes']} weighted nodes, tolerance "
+            f"{handover['tolerance']:.0e}; the second moment jumps by {handover['seam']:.1e} there"
+        )
     lines["at the end"] = (
         f"mass − 1 = {series['mass'][-1] - 1.0:.1e}, mean = {np.array2string(series['mean'][-1], precision=6)}"
     )
@@ -139,6 +146,11 @@ def describe(run: RunFile) -> str:
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
     return "\n".join([str(run.path), *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
+
+
+def handover_of(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """When a run went over to nodes, how many, their tolerance and the seam; None for a run that stayed on its grid."""
+    return None if "handover" not in attributes else dict(json.loads(attributes["handover"]))
 
 
 def _energy_lines(series: Mapping[str, Real], law: str) -> dict[str, str]:

@@ -16,6 +16,8 @@ Real = NDArray[np.float64]
 
 RATE_TOLERANCE = 0.15
 """Measured rates this close to the asymptotic one, on [½ log β, log β] and on the last quarter, count as predicted."""
+LEAVES = 1.5
+"""A distance that has grown by this factor since its minimum belongs to a later phase."""
 LEAST_SHRINKAGE = 4.0
 """A distance must have shrunk by this factor before anything is said about concentration."""
 
@@ -83,9 +85,14 @@ def _judgement(run: RunFile) -> str:
     scale = float(np.log(head.beta)) if attention == "softmax" else trusted
     moments = scale * np.array([0.0, 0.5, 1.0, 1.5, 2.0])
     lines += _table(series, moments[moments <= t[-1] + 0.1], target)
+    last = int(np.argmin(np.abs(t - trusted)))
+    low = int(np.argmin(distance[: last + 1]))
+    leaves = bool(distance[last] > LEAVES * distance[low])
     end = min(trusted, scale)
-    windows = ((0.5 * end, end), (0.75 * trusted, trusted))
-    closer = float(distance[0] / distance[int(np.argmin(np.abs(t - trusted)))])
+    windows = [(0.5 * end, end), (0.75 * trusted, trusted)]
+    if leaves:  # what comes after the minimum is another phase
+        windows = [(0.5 * min(end, t[low]), min(end, float(t[low])))]
+    closer = float(distance[0] / distance[low if leaves else last])
     if min(np.count_nonzero((t >= a) & (t <= b)) for a, b in windows) < 5:
         return "\n".join([*lines, "verdict: none, the run is too short to measure a rate"])
     fits = [fit_exponential(t, distance, window) for window in windows]
@@ -96,7 +103,10 @@ def _judgement(run: RunFile) -> str:
     off = max(abs(seen / rate - 1.0) for seen in rates)
     if closer < LEAST_SHRINKAGE:
         found = "none yet, too short to see concentration"
+    elif leaves:
+        found = "CONCENTRATION on E, left again in another phase (above)"
     else:
         found = "CONCENTRATION on E" if off < RATE_TOLERANCE else "NOT the predicted concentration on E"
-    lines.append(f"verdict: {found}: {closer:.1f} times closer at t = {trusted:.2f}, rates off by at most {off:.1%}")
+    when, several = (t[low], "rate off by") if leaves else (trusted, "rates off by at most")
+    lines.append(f"verdict: {found}: {closer:.1f} times closer at t = {when:.2f}, {several} {off:.1%}")
     return "\n".join(lines)

@@ -189,16 +189,16 @@ def test_a_run_with_rejected_steps_and_companion_is_that_of_plain_arrays(dim, tm
     )
     companion = simulation.error_bars.companion.equation
     begins = simulation.state.copy(), simulation.error_bars.companion_state.copy()
-    judge, rejected = simulation.controller.judge, 0
+    judge, rejected = simulation.pace.controller.judge, 0
 
     def judging(error, taken):
         nonlocal rejected
         good = judge(error, taken)
         rejected += not good
-        simulation.controller.step_size *= 1.4 if good else 1.0  # too bold: some of the next are rejected
+        simulation.pace.controller.step_size *= 1.4 if good else 1.0  # too bold: some of the next are rejected
         return good
 
-    simulation.controller.judge = judging
+    simulation.pace.controller.judge = judging
     companion_step, companion_times = simulation.error_bars.step, []
 
     def stepping(u, dt, t):

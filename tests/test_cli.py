@@ -72,7 +72,7 @@ def test_set_overrides_the_configuration(cli):
 
 def test_progress_is_plain_lines_when_not_a_terminal(capfd):
     line = ProgressLine(0.0, 2.0, interval=0.0)
-    line.update(0.5, 0.01, {"min_density": np.array(0.02), "spectral_tail": np.array(1e-9)})
+    line.update(0.5, 0.01, {"min_density": np.array(0.02), "spectral_tail": np.array(1e-9), "nodes": np.array(0.0)})
     line.say("a sentence")
     line.close()
     first, second = capfd.readouterr().err.splitlines()

@@ -63,8 +63,8 @@ def followed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Times (n,) and what is observed (n, k) along the mean-field flow, five times a step, until it is ``enough``.
 
-    ``enough`` judges the last observation. ``finer`` resolves more than the tolerance asks for: cells half as long, none
-    left aside however light, time steps ten times as accurate.
+    ``enough`` judges the last observation. ``finer`` resolves more than the tolerance asks for: cells half as long,
+    none left aside however light, time steps ten times as accurate.
     """
     flow = LagrangianFlow(Softmax(head), tolerance)
     cells = initial_cells(density, head.dim, tolerance, axis=axis)

@@ -1,10 +1,10 @@
-r"""Exit from metastability: how long the mean field stays on E before the spectrum of V takes over, and how long tokens do.
+"""Exit from metastability: how long the mean field stays on E, and how long tokens do.
 
 On S¹ with V = diag(1.5, 1)·S and B = S⁻¹, S symmetric positive definite, VBᵀ = diag(1.5, 1) gathers everything on ±e₁,
 while the leading eigenvector f of V points elsewhere. A cluster at e₁ would leave for f at once but for the depleted
 zone, which it attends to as long as that outweighs its own mass: the wait grows with β. The exit time is when the
-dominant axis of the second moment is half way between e₁ and f. Tokens have no depleted zone once it holds less than one
-of them: they leave earlier, the more so the fewer they are.
+dominant axis of the second moment is half way between e₁ and f. Tokens have no depleted zone once it holds less than
+one of them: they leave earlier, the more so the fewer they are.
 
     python validation/metastability.py                          # one S, β = 8 and 16, a minute
     python validation/metastability.py --full --figures out     # three S, β = 8 … 128, half an hour
@@ -211,8 +211,8 @@ def main() -> None:
         for shape in SHAPES if p.full else SHAPES[1:2]:
             found[shape], some = measure(shape, p, say)
             numbers += some
-        if p.figures:
-            say(drawn(lambda: draw(found), Path(p.figures) / "metastability.png"))
+            if p.figures:
+                say(drawn(lambda: draw(found), Path(p.figures) / "metastability.png"))
         raise SystemExit(0 if all(number.met for number in numbers) else 1)
 
 

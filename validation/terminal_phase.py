@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from late_phase import Number, canvas, drawn, followed
 from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 
-from spherepde import Head, fisher_bingham, mixture, token_attention, von_mises_fisher
+from spherepde import Head, fisher_bingham, mixture, von_mises_fisher
 from spherepde.adaptive import CellMeasure
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
@@ -85,24 +86,29 @@ SPHERE_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Crossover:
-    """One run through the turn: displacement and width of the cluster at e₁ over time, and what they say."""
+    """One run through the turn: displacement of the cluster at e₁ over time, when it is least, and the late rates."""
 
     beta: float
     t: np.ndarray
     displacement: np.ndarray
-    width: np.ndarray
     turn: float
     least: float
     escape: float
     narrowing: float
 
 
-def cluster(measure: CellMeasure) -> tuple[float, float]:
-    """Tangent of the mean angle of the cluster at e₁ towards e₂ (a Dirac's grows as e^{(v₂−v₁)t}), and its variance."""
-    near = measure.points[:, 0] > 0.0
-    x, w = measure.points[near], measure.weights[near] / measure.weights[near].sum()
-    mean = w @ x
-    return float(mean[1] / mean[0]), float(w @ (x[:, 1] - mean[1]) ** 2)
+def cluster(measure: CellMeasure, beta: float) -> tuple[float, float]:
+    """Displacement of the half at +e₁ towards e₂, and β times the variance of what is within β^{-1/2} of its mean.
+
+    The displacement is the tangent of the mean's angle: a Dirac's grows as e^{(v₂−v₁)t}. Beyond β^{-1/2} lies the
+    depleted zone, of little mass and far out, which would hide the width of a narrow cluster.
+    """
+    half = measure.points[:, 0] > 0.0
+    x, w = measure.points[half], measure.weights[half]
+    mean = w @ x / w.sum()
+    core = np.abs(x[:, 1] - mean[1]) < beta**-0.5
+    y, w = x[core, 1], w[core] / w[core].sum()
+    return float(mean[1] / mean[0]), float(beta * (w @ (y - w @ y) ** 2))
 
 
 def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
@@ -113,17 +119,17 @@ def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
         setting.density(),
         LONG,
         tolerance,
-        cluster,
-        enough=lambda last: bool(beta * last[1] < NARROW[1]),
+        partial(cluster, beta=beta),
+        enough=lambda last: bool(last[1] < NARROW[1]),
         axis=axis,
     )
-    moved, width = np.abs(values[:, 0]), beta * values[:, 1]
+    moved, width = np.abs(values[:, 0]), values[:, 1]
     log_moved = CubicSpline(t, np.log(moved))
     lows = log_moved.derivative().roots(extrapolate=False)
     turn = float(lows[np.argmin(log_moved(lows))])
     late = width < NARROW[0]
     escape, narrowing = (float(np.polyfit(t[late], y[late], 1)[0]) for y in (np.log(moved), -0.5 * np.log(width)))
-    return Crossover(beta, t, moved, np.sqrt(width / beta), turn, float(np.exp(log_moved(turn))), escape, narrowing)
+    return Crossover(beta, t, moved, turn, float(np.exp(log_moved(turn))), escape, narrowing)
 
 
 def crossover_numbers(setting: Setting, runs: list[Crossover]) -> Iterator[Number]:
@@ -131,7 +137,7 @@ def crossover_numbers(setting: Setting, runs: list[Crossover]) -> Iterator[Numbe
     log_beta, turns = np.log([run.beta for run in runs]), np.array([run.turn for run in runs])
     slope = 0.5 / setting.contraction
     sphere = f"S^{len(setting.values) - 1}"
-    for low, high in zip(runs[:-1], runs[1:], strict=True):
+    for low, high in pairwise(runs):
         local = (high.turn - low.turn) / np.log(high.beta / low.beta)
         yield Number(f"  slope of t_turn, β = {low.beta:g} → {high.beta:g}", slope, local, None)
     used = slice(None) if len(setting.values) == 2 else slice(-3, None)
@@ -279,7 +285,11 @@ def main() -> None:
         for setting in (*CIRCLE, SPHERE) if p.full else (QUICK,):
             tolerance = p.tolerance if len(setting.values) == 2 else SPHERE_TOLERANCE
             say(setting)
-            found[setting] = [crossover(setting, beta, tolerance) for beta in setting.betas]
+            found[setting] = []
+            for beta in setting.betas:
+                run = crossover(setting, beta, tolerance)
+                found[setting].append(run)
+                say(f"  β = {beta:g}: t_turn = {run.turn:.5f}, displacement {run.least:.3e} there")
             for number in crossover_numbers(setting, found[setting]):
                 say(number)
                 numbers.append(number)

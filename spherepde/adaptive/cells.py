@@ -38,10 +38,10 @@ FIELDS = ("along", "half_along", "across", "half_across", "images", "masses")
 class CellMeasure:
     """A measure on S^{d−1} of n = m·p^{d−1} weighted nodes in m cells, the image of an initial density.
 
-    On S² a cell is a strip of the initial sphere over an interval of longitudes ``along`` ± ``half_along`` (m,), between
-    the colatitudes ``across`` ± ``half_across``, given at its p longitudes (m, p): its sides may follow a separatrix.
-    On S¹ it is an interval ``across`` ± ``half_across`` (m, 1). ``images`` (m, [p,] p, d) are where its nodes are now,
-    the last but one axis across, and ``masses`` (m, [p,] p) what they weigh. Frozen: motion and division make a new one.
+    On S² a cell is a strip of the initial sphere over longitudes ``along`` ± ``half_along`` (m,), between colatitudes
+    ``across`` ± ``half_across``, given at its p longitudes (m, p): its sides may follow a separatrix. On S¹ it is an
+    interval ``across`` ± ``half_across`` (m, 1). ``images`` (m, [p,] p, d) are where its nodes are now, the last but
+    one axis across, and ``masses`` (m, [p,] p) what they weigh. Frozen: motion and division make a new one.
     """
 
     density: Density
@@ -108,6 +108,8 @@ class CellMeasure:
         """
         rule, tolerance, mass = self.rule, resolution.tolerance, self.cell_masses
         excess = np.empty((len(mass), self.dim - 1))
+        if resolution.most_nodes is not None and self.weights.size >= resolution.most_nodes:
+            return np.where(np.isfinite(self.images).all(), np.zeros_like(excess), np.nan)
         longest = resolution.cell_length(rule.order)
         width = longest if resolution.kernel_width is None else resolution.kernel_width
         allowed = np.maximum(SHARE * tolerance / np.maximum(mass, 1e-300), tolerance * width)
@@ -132,6 +134,8 @@ class CellMeasure:
 
     def refined(self, resolution: Resolution, seen: Seen | None = None) -> CellMeasure:
         """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
+        if resolution.most_nodes is not None and self.weights.size >= resolution.most_nodes:
+            return self
         return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map")
 
     def divided(self, chosen: Mask) -> CellMeasure:

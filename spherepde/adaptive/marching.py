@@ -21,6 +21,8 @@ OVERSHOOT = 3.0
 """A step after which a cell is this many times too coarse is taken back, and the cell divided before it."""
 FIRST_STEP, LONGEST_STEP = 1e-2, 0.5
 SMALLEST_STEP = 1e-10
+HEAVY = 1e-3
+"""Positions in cells of at least this mass need the whole accuracy, if only integrals matter."""
 MOMENT = 1e-11
 """What is shorter, as a fraction of the time, is no time to a flow."""
 
@@ -61,7 +63,7 @@ def march_cells(
     """Yield accepted steps of the cells' motion from ``start`` to ``stop``, either way in time.
 
     DOP853 with relative tolerance ``rtol`` and an absolute one a tenth of it on positions (root mean square over all
-    nodes). Steps end at the ``breaks``, where the velocity may jump: it is never asked for at a break itself. ``seen``
+    nodes), more for cells of little mass unless there is ``seen``. Steps end at the ``breaks``, where the velocity may jump: it is never asked for at one. ``seen``
     as in :meth:`CellMeasure.excess`. Raises NumericalError when no step is left or cells divide without end.
     """
     forward = stop >= start
@@ -120,7 +122,8 @@ def _step(
     """One step, taken again with finer cells where it stretched some too far."""
     wanted = size
     while True:
-        solver = _solver(measure, velocity, now, target, rtol, min(size, abs(target - now)))
+        absolute = np.full(measure.images.size, 0.1 * rtol) if seen is not None else _mattering(measure, rtol)
+        solver = _solver(measure, velocity, now, target, rtol, absolute, min(size, abs(target - now)))
         with np.errstate(over="ignore", invalid="ignore"):
             message = solver.step()
         if solver.status == "failed" or not abs(solver.t - now) > SMALLEST_STEP * abs(target - now):
@@ -135,11 +138,19 @@ def _step(
         measure, size = measure.divided(excess > OVERSHOOT), abs(solver.t - now)
 
 
-def _solver(measure: CellMeasure, velocity: Velocity, now: float, target: float, rtol: float, first: float) -> DOP853:
+def _mattering(measure: CellMeasure, rtol: float) -> Array:
+    """Tolerances of positions (n·d,) by what integrals make of them: where the mass is small they may be large."""
+    allowed = 0.1 * rtol * np.clip(HEAVY / np.maximum(measure.cell_masses, 1e-300), 1.0, 1.0 / rtol)
+    return np.repeat(allowed, measure.images[0].size)
+
+
+def _solver(
+    measure: CellMeasure, velocity: Velocity, now: float, target: float, rtol: float, absolute: Array, first: float
+) -> DOP853:
     weights = measure.weights
 
     def rate(t: float, y: Array) -> Array:
         return velocity(t, measure.at(y).points, weights).ravel()
 
-    options = {"rtol": rtol, "atol": 0.1 * rtol, "first_step": first, "max_step": max(LONGEST_STEP, first)}
+    options = {"rtol": rtol, "atol": absolute, "first_step": first, "max_step": max(LONGEST_STEP, first)}
     return DOP853(rate, now, measure.points.ravel(), target, **options)

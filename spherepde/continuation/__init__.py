@@ -6,8 +6,9 @@ from there on by its own attention (:mod:`spherepde.lagrangian`). A second, coar
 earlier gives the error bars.
 """
 
-from .handover import WITHOUT_BARS, Handover, HorizonWatch, hand_over
+from .course import Continuation
+from .handover import WITHOUT_BARS, Handover
 from .readings import LOST, NodeReadings
 from .tokens import Row, TokenContinuation
 
-__all__ = ["LOST", "WITHOUT_BARS", "Handover", "HorizonWatch", "NodeReadings", "Row", "TokenContinuation", "hand_over"]
+__all__ = ["LOST", "WITHOUT_BARS", "Continuation", "Handover", "NodeReadings", "Row", "TokenContinuation"]

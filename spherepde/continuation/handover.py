@@ -25,10 +25,12 @@ READY = 5e-9
 """Error bar of a moment from which a run that must hand over does: later, the seam would show."""
 MEMORY = 1.0
 """Time over which the growth of error bars is looked at."""
-BUILD = {2: 1e-10, 3: 1e-7}
+BUILD = {2: 1e-10, 3: 3e-7}
 """Tolerance of the nodes at the handover, by dimension d; on S² they turn out ten times better."""
 FINE = {2: 1e-8, 3: 1e-5}
-"""Tolerance of their motion from then on."""
+"""Tolerance of their motion from then on,"""
+MOST_NODES = {2: 20_000, 3: 60_000}
+"""as long as it takes no more nodes than these; half as many for the second set, so that error bars tell."""
 COARSER = 30.0
 """The second set's tolerances are larger by this factor,"""
 EARLIER = 0.9
@@ -99,7 +101,8 @@ def hand_over(
     velocity = RecordedVelocity(law, t, None if law.name == "hardmax" else moments, threads=space.threads)
     tracks = []
     for coarser, leaves in ((1.0, end), (COARSER, EARLIER * end)):
-        flow = LagrangianFlow(law, FINE[dim] * coarser, space.threads)
+        most = MOST_NODES[dim] if coarser == 1.0 else MOST_NODES[dim] // 2
+        flow = LagrangianFlow(law, FINE[dim] * coarser, most_nodes=most, threads=space.threads)
         cells = initial_cells(initial, dim, BUILD[dim] * coarser, axis=pole(diagnostics.limit_space))
         cells = carried(cells, velocity, 0.0, leaves, BUILD[dim] * coarser)
         if coarser == 1.0:

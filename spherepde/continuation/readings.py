@@ -15,7 +15,7 @@ from ..token_sums import token_attention
 from ..token_sums.coefficients import angles, token_coefficients
 from ..tokens import token_velocity
 from ..transport.antipodes import COSTS
-from ..transport.costs import angle_between
+from ..transport.cloud import wasserstein_cloud_antipodes
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -50,7 +50,7 @@ class NodeReadings:
                 values["hemisphere_mass"] = w[x @ target.axis > 0.0].sum()
         limit = self.diagnostics.limit
         if isinstance(limit, AntipodalLimit):
-            values |= {name: value for name, value in _to_antipodes(limit, x, w).items() if name.count("_") == 2}
+            values |= {name: value for name, value in _to_antipodes(limit, cells).items() if name.count("_") == 2}
         return {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
 
     def measure(self, t: float, cells: CellMeasure) -> tuple[dict[str, Real], Modal]:
@@ -59,7 +59,7 @@ class NodeReadings:
         values: dict[str, Real | float] = {"mass": cells.weights.sum(), **self.observables(cells)}
         limit, target = self.diagnostics.limit, self.diagnostics.limit_space
         if isinstance(limit, AntipodalLimit):
-            values |= _to_antipodes(limit, cells.points, cells.weights)
+            values |= _to_antipodes(limit, cells)
         elif target is not None:
             values |= self._bounds(u, cells, target)
         budget = self._budget(t, cells)
@@ -110,21 +110,11 @@ def distances_to(target: DominantEigenspace, points: Real) -> Real:
     return np.arctan2(np.linalg.norm(across, axis=1), np.linalg.norm(inside, axis=1))
 
 
-def _to_antipodes(limit: AntipodalLimit, points: Real, weights: Real) -> dict[str, float]:
-    """Distances to two antipodal atoms with their bounds: the nodes nearest to +e go there until its mass is full."""
-    angle = angle_between(points, np.asarray(limit.axis))
-    order = np.argsort(angle)
-    angle, sorted_weights = angle[order], weights[order]
-    plus = limit.masses[0] / sum(limit.masses) * sorted_weights.sum()
-    reached = np.cumsum(sorted_weights)
-    share = np.clip((plus - (reached - sorted_weights)) / sorted_weights, 0.0, 1.0)
-    nearer = angle < 0.5 * np.pi
-    missing = abs(plus - sorted_weights[nearer].sum())
+def _to_antipodes(limit: AntipodalLimit, cells: CellMeasure) -> dict[str, float]:
+    """Distances to two antipodal atoms with their bounds, by name of the series."""
+    plus = limit.masses[0] / sum(limit.masses)
     found: dict[str, float] = {}
-    for cost in COSTS:
-        here, there = cost.of_angle(angle), cost.of_angle(np.pi - angle)
-        lower = cost.distance(float(sorted_weights @ np.minimum(here, there)))
-        value = cost.distance(float(sorted_weights @ (share * here + (1.0 - share) * there)))
-        name, upper = series_name(cost), lower + cost.distance(cost.largest * missing)
-        found |= {name: min(max(value, lower), upper), f"{name}_lower": lower, f"{name}_upper": upper}
+    for cost, distance in wasserstein_cloud_antipodes(cells.points, limit.axis, plus, cells.weights).items():
+        name = series_name(cost)
+        found |= {name: distance.value, f"{name}_lower": distance.lower, f"{name}_upper": distance.upper}
     return found

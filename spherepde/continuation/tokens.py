@@ -105,8 +105,8 @@ class TokenContinuation:
     def to_json(self) -> dict[str, Any]:
         """What else a checkpoint needs."""
         steps = {name: track.step_size for name, track in self._tracks.items()}
-        tolerances = {name: track.flow.tolerance for name, track in self._tracks.items()}
-        return {"time": self.time, "step_sizes": steps, "tolerances": tolerances, "offsets": dict(self.offsets)}
+        flows = {name: [track.flow.tolerance, track.flow.most_nodes] for name, track in self._tracks.items()}
+        return {"time": self.time, "step_sizes": steps, "flows": flows, "offsets": dict(self.offsets)}
 
     @property
     def _tracks(self) -> dict[str, Track]:
@@ -125,7 +125,8 @@ class TokenContinuation:
         tracks = []
         for name in ("fine", "coarse"):
             own = {key.removeprefix(f"{name}_"): value for key, value in arrays.items() if key.startswith(f"{name}_")}
-            flow = LagrangianFlow(law, state["tolerances"][name], threads)
+            tolerance, most_nodes = state["flows"][name]
+            flow = LagrangianFlow(law, tolerance, most_nodes=most_nodes, threads=threads)
             cells = CellMeasure.from_arrays(density, own)
             tracks.append(Track(flow, cells, float(state["time"]), float(state["step_sizes"][name])))
         return cls(diagnostics, tracks[0], tracks[1], dict(state["offsets"]))

@@ -20,6 +20,8 @@ COLOURS = {"geodesic": COMPONENTS[0], "chordal": COMPONENTS[2]}
 TO_E = {"geodesic": "distance_to_E", "chordal": "distance_to_E_chordal"}
 VISIBLE = 1.05
 """The bound from the distance to E is drawn if it is above it by this factor."""
+MANY = 6
+"""A legend of more entries hides curves, and goes below the axes."""
 ROUNDING = 1e-12
 """Bounds that are apart by no more than this are the same."""
 
@@ -129,7 +131,9 @@ def draw_distance(ax: Axes, record: Record, p: int = 2, *, brief: bool = False) 
     if record.log_beta is not None:
         marks.append(Mark(record.log_beta, r"$t=\log\beta$", THEORY))
     draw_marks(ax, marks, label=p == 2, places=("top", "center"))
-    if brief:
+    if brief and len(ax.get_legend_handles_labels()[1]) > MANY:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, fontsize=7.0)
+    elif brief:
         ax.legend(loc="best", fontsize=7.0)
     else:
         _legend_outside(ax)

@@ -27,10 +27,11 @@ class Mark(NamedTuple):
 
 
 def horizons(record: Record) -> list[Mark]:
-    """The horizons that the run has reached."""
+    """The horizons that the run has reached, and where it left its grid."""
     reached = (
         ("field horizon", record.field_horizon, GUIDE),
         ("velocity horizon", record.velocity_horizon, WARNING),
+        ("weighted nodes", record.handover, GUIDE),
     )
     return [Mark(x, words, colour) for words, x, colour in reached if x is not None]
 

@@ -13,7 +13,7 @@ from ..heads import DominantEigenspace, concentration_rate
 from ..phases import RunPhases, read_phases
 from ..spaces import Space, space_for
 from ..store import RunFile
-from ..summary import head_of, jumps_of, model_in_words
+from ..summary import handover_of, head_of, jumps_of, model_in_words
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
@@ -34,7 +34,7 @@ class Record:
     """A run file, open, and what every figure asks of it.
 
     Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon``
-    and ``velocity_horizon`` (None: not reached); ``head`` the single head or None; ``target`` its E; ``rate`` the
+    and ``velocity_horizon`` (None: not reached); ``handover`` when nodes took over (None: never); ``head`` the single head or None; ``target`` its E; ``rate`` the
     predicted rate of decay of the distance to E, None where theory has none (several heads, no denominator,
     diffusion); ``log_beta`` or None (several heads, no denominator, hardmax, β ≤ 1); ``jumps`` (m,) the times where
     heads jump.
@@ -53,6 +53,8 @@ class Record:
         self.dim = int(self.model["dim"])
         self.field_horizon = self._horizon("field")
         self.velocity_horizon = self._horizon("velocity")
+        handover = handover_of(run.attributes)
+        self.handover = None if handover is None else float(handover["time"])
         self.jumps = jumps_of(self.model)
         self.head = head_of(run.config)
         self.target = None if self.head is None else DominantEigenspace(self.head.A)

@@ -7,7 +7,8 @@ All functions take arrays or callables and a :class:`Cost` (p and the ground dis
   and atoms;
 * zonal measures on any sphere: :func:`wasserstein_zonal`;
 * a density and atoms on S²: :func:`wasserstein_semidiscrete`, by damped Newton, quadrature following the cells;
-* a density and two antipodes: :func:`wasserstein_antipodes`; and a great circle: :func:`wasserstein_great_circle`;
+* a density and two antipodes: :func:`wasserstein_antipodes`, and points instead of a density:
+  :func:`wasserstein_cloud_antipodes`; a density and a great circle: :func:`wasserstein_great_circle`;
 * two densities on S²: :func:`wasserstein_continuous`, by quantised targets extrapolated in the number of atoms;
 * atoms and atoms on any sphere: :func:`wasserstein_discrete`, by linear programming or Sinkhorn's iteration (POT).
 
@@ -17,6 +18,7 @@ All functions take arrays or callables and a :class:`Cost` (p and the ground dis
 from .antipodes import AntipodalTransport
 from .caps import wasserstein_antipodes
 from .circle import CircleMeasure, wasserstein_circle
+from .cloud import wasserstein_cloud_antipodes
 from .continuous import wasserstein_continuous
 from .costs import Cost
 from .discrete import wasserstein_discrete
@@ -42,6 +44,7 @@ __all__ = [
     "resolve",
     "wasserstein_antipodes",
     "wasserstein_circle",
+    "wasserstein_cloud_antipodes",
     "wasserstein_continuous",
     "wasserstein_discrete",
     "wasserstein_great_circle",

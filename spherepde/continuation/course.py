@@ -1,0 +1,107 @@
+"""Whether and when a run leaves its grid, and the nodes it goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..characteristics.record import RowsOfMoments
+from ..densities import Density
+from ..diagnostics import Diagnostics
+from ..errors import InputError, NumericalError
+from .handover import WITHOUT_BARS, Handover, HorizonWatch, hand_over
+from .tokens import TokenContinuation
+
+Real = NDArray[np.float64]
+
+TOKENS = "tokens_"
+"""Prefix of the nodes' arrays in a checkpoint."""
+
+
+class Continuation:
+    """What a run does about its velocity horizon; part of the run's state.
+
+    ``option``: "auto" goes over to nodes if the horizon that the error bars foretell comes before the end, and stays on
+    the grid where that cannot be done; "tokens" must, and without error bars (``barred``) does at 1.3 times the field
+    horizon; "none" never does, and nor does a run with diffusion, which has no characteristics.
+    """
+
+    def __init__(self, option: str, diagnostics: Diagnostics, *, barred: bool) -> None:
+        self.option = option
+        self.tokens: TokenContinuation | None = None
+        """The nodes that carry the density once the grid no longer does."""
+        self.handover: Handover | None = None
+        self.possible = option != "none" and not diagnostics.equation.diffusion
+        self._diagnostics = diagnostics
+        self._barred = barred
+        self._watch = HorizonWatch()
+
+    def watch(self, t: float, bar: float) -> None:
+        """Take up an error bar of the first two moments: the part that the resolution in space makes."""
+        self._watch.add(t, bar)
+
+    def due(self, t: float, until: float, field_horizon: float | None) -> bool:
+        """Whether a run at time t > 0, on its way to ``until``, should leave its grid now."""
+        if not self.possible or self.tokens is not None or t == 0.0:
+            return False
+        if self._barred:
+            foretold = self._watch.horizon()
+            return foretold is not None and foretold < until
+        return self.option == "tokens" and field_horizon is not None and t >= WITHOUT_BARS * field_horizon
+
+    def begin(
+        self,
+        initial: Density,
+        record: Callable[[], tuple[Real, RowsOfMoments]],
+        values: Mapping[str, Real],
+        say: Callable[[str], None],
+    ) -> None:
+        """Go over to nodes, or say why the grid goes on.
+
+        ``record`` gives the times and source moments so far, ``values`` what was read off the grid last. Where nodes
+        cannot go on, raises NumericalError or InputError with "tokens".
+        """
+        offsets = {
+            name: float(np.max(values[f"{name}_error"]))
+            for name in self._diagnostics.observable_quantities
+            if f"{name}_error" in values
+        }
+        try:
+            t, moments = record()
+            tokens = hand_over(self._diagnostics, initial, t, moments, offsets, say)
+        except (NumericalError, InputError) as error:
+            if self.option == "tokens":
+                raise
+            self.possible = False
+            say(f"no handover, the grid goes on: {error}")
+            return
+        here = tokens.now().values
+        seam = float(np.abs(here["second_moment"] - values["second_moment"]).max())
+        self.tokens = tokens
+        self.handover = Handover(tokens.time, int(here["nodes"]), tokens.fine.flow.tolerance, seam)
+
+    # ---- checkpoints
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The nodes, for a checkpoint."""
+        return {} if self.tokens is None else {TOKENS + name: a for name, a in self.tokens.arrays().items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """What else a checkpoint needs."""
+        state: dict[str, Any] = {"watch": asdict(self._watch)}
+        if self.tokens is not None and self.handover is not None:
+            state |= {"tokens": self.tokens.to_json(), "handover": self.handover._asdict()}
+        return state
+
+    def restore(self, initial: Density, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
+        """Take up what ``arrays`` and ``to_json`` described; ``initial`` is the density that the run began with."""
+        self._watch = HorizonWatch(**state.get("watch", {}))
+        self.tokens = None
+        if "tokens" in state:
+            own = {name.removeprefix(TOKENS): a for name, a in arrays.items() if name.startswith(TOKENS)}
+            self.tokens = TokenContinuation.restored(self._diagnostics, initial, own, state["tokens"])
+            self.handover = Handover(**state["handover"])
