@@ -13,16 +13,17 @@ from spherepde.adaptive import Resolution, initial_cells, march_cells
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.tokens import circle_quantiles, simulate_tokens
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "physics"))
+sys.path.insert(0, str(Path(__file__).parent / "physics"))
 
 from physics_helpers import bounded, number
+
+VALIDATION = Path(__file__).resolve().parents[1] / "validation"
 
 
 @pytest.fixture(autouse=True)
 def _scripts(monkeypatch):
     """Make the validation scripts importable, as they are for each other."""
-    monkeypatch.syspath_prepend(str(ROOT / "validation"))
+    monkeypatch.syspath_prepend(str(VALIDATION))
 
 
 # ---- the crossover (C7)
@@ -98,9 +99,9 @@ def test_the_density_has_no_floor_where_tokens_have_one():
 def test_exit_from_metastability():
     from metastability import SHAPES, mean_field_exit, spectral_exit
 
-    shape, beta = SHAPES[1], 16.0
+    shape, beta = SHAPES[1], 8.0
     exit_time = mean_field_exit(shape, beta, 1e-5)
-    number("exit time by the spectral solver", spectral_exit(shape, beta, 95, 6.0), exit_time, rtol=1e-6)
+    number("exit time by the spectral solver", spectral_exit(shape, beta, 95, 5.0), exit_time, rtol=1e-6)
     number("exit time with finer cells", mean_field_exit(shape, beta, 1e-5, finer=True), exit_time, rtol=1e-6)
 
 

@@ -253,9 +253,11 @@ def draw_floors(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     for k, (name, (t, values)) in enumerate(found.items()):
         ax.semilogy(t, values, color=COMPONENTS[k], label=names[name])
     t, values = found["density"]
-    middle = t[(values < 0.3) & (values > 3e-3)]
+    middle = t[(values < 0.3) & (values > 2e-2)]
     line = 0.6 * np.interp(middle[0], t, values) * np.exp(-FLOOR.contraction * (middle - middle[0]))
-    ax.plot(middle, line, "--", color=THEORY, label=f"$e^{{-ct}}$, $c$ = {FLOOR.contraction:g}")
+    ax.plot(
+        middle, line, "--", color=THEORY, label=f"$e^{{-ct}}$ until the cluster collapses, $c$ = {FLOOR.contraction:g}"
+    )
     stuck = np.pi / 2.0 * np.sqrt(1.0 / TOKENS)
     ax.axhline(stuck, linestyle=":", color=GUIDE, label=r"one token stuck at $e_2$: $\frac{\pi}{2}N^{-1/2}$")
     ax.set(xlabel=TIME_LABEL, ylabel="root mean square angle to $E$ (radians)")

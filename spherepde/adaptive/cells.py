@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError, NumericalError
 from .charts import base_boxes, embed, frame_about
+from .cuts import level_cut
 from .resolution import LONGEST, ORDERS, Resolution, Rule, rule_of
 
 Array = NDArray[np.float64]
@@ -29,8 +30,6 @@ SHARE = 1e-2
 """A cell may take this fraction of the tolerance: a few hundred cells matter at a time."""
 MOST_NODES = 1_000_000
 """Nodes of a measure beyond which it is given up."""
-MOST_UNEVEN = 0.8
-"""Cells are cut no nearer to their sides than this, of 1."""
 FIELDS = ("along", "half_along", "across", "half_across", "images", "masses")
 
 
@@ -140,16 +139,22 @@ class CellMeasure:
 
     def divided(self, chosen: Mask) -> CellMeasure:
         """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""
-        cells, chosen = self, np.array(chosen)
-        for direction in range(chosen.shape[1]):
-            some = chosen[:, direction]
-            if some.any():
-                parents = cells._take(some)
-                halves = parents._across() if direction == 0 else parents._along()
-                cells = _joined([cells._take(~some), *halves])
-                chosen = np.concatenate([chosen[~some], chosen[some], chosen[some]])
+        cut, chosen = np.zeros(self.across.shape), np.array(chosen)
+        if self.dim == 3 and chosen[:, 0].any():
+            cut[chosen[:, 0]], tilted = level_cut(self.rule, self.images[chosen[:, 0]])
+            chosen[np.flatnonzero(chosen[:, 0])[tilted]] = (False, True)
+        across, along = chosen[:, 0], chosen[:, -1] & ~chosen[:, 0]
+        parts = [self._take(~across & ~along)]
+        if along.any():
+            parts += self._take(along)._along()
+        if across.any():
+            parts += self._take(across)._across(cut[across])
+        cells = _joined(parts)
+        both = np.concatenate([np.zeros(parts[0].along.size + 2 * int(along.sum()), bool), *[chosen[across, -1]] * 2])
+        if self.dim == 3 and both.any():
+            cells = cells.divided(both[:, None] & np.array([False, True]))
         if cells.weights.size > MOST_NODES:
-            raise NumericalError(f"cells: {cells.weights.size} nodes; expected a flow that {MOST_NODES} can follow")
+            raise NumericalError(f"cells: {cells.weights.size} nodes are needed; expected at most {MOST_NODES}")
         return cells
 
     def _along(self) -> list[CellMeasure]:
@@ -167,9 +172,9 @@ class CellMeasure:
             )
         return halves
 
-    def _across(self) -> list[CellMeasure]:
-        """Both parts of every cell, cut along a curve that halves its image on the way across."""
-        rule, cut = self.rule, self._cut()
+    def _across(self, cut: Array) -> list[CellMeasure]:
+        """Both parts of every cell, cut along a curve at positions (m, p) in (−1, 1) across, (m, 1) on S¹."""
+        rule = self.rule
         coefficients = np.einsum("qp,...pd->...qd", rule.analysis, self.images)
         parts = []
         for side in (-1.0, 1.0):
@@ -181,25 +186,6 @@ class CellMeasure:
             across = self.across + self.half_across * middle
             parts.append(self._with(across=across, half_across=self.half_across * share, images=images))
         return parts
-
-    def _cut(self) -> Array:
-        """Where to cut each cell, in (−1, 1), smooth in longitude: (m, p), on S¹ (m, 1)."""
-        rule = self.rule
-        if self.dim == 2:
-            return np.zeros((len(self.along), 1))
-        steps = np.linalg.norm(np.diff(self.images, axis=-2), axis=-1)
-        reached = np.cumsum(steps, axis=-1) / np.maximum(steps.sum(axis=-1, keepdims=True), 1e-300)
-        reached = np.concatenate([np.zeros_like(reached[..., :1]), reached], axis=-1)
-        index = np.clip(np.sum(reached <= 0.5, axis=-1) - 1, 0, rule.order - 2)[..., None]
-        low, high = (np.take_along_axis(reached, index + shift, axis=-1)[..., 0] for shift in (0, 1))
-        position = (0.5 - low) / np.maximum(high - low, 1e-300)
-        nodes, index = rule.nodes, index[..., 0]
-        halfway = nodes[index] + position * (nodes[index + 1] - nodes[index])
-        cut = np.clip(halfway, -MOST_UNEVEN, MOST_UNEVEN) @ rule.smoothing.T
-        mean = np.clip(cut.mean(axis=-1, keepdims=True), -MOST_UNEVEN, MOST_UNEVEN)
-        bend = cut - mean  # as much of it as leaves room on both sides
-        room = (0.5 + 0.5 * MOST_UNEVEN - np.abs(mean)) / np.maximum(np.abs(bend).max(axis=-1, keepdims=True), 1e-300)
-        return np.asarray(mean + np.minimum(room, 1.0) * bend)
 
     def _with(self, **fields: Array) -> CellMeasure:
         """These cells cut as told, their nodes weighed anew."""

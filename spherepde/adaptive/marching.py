@@ -63,8 +63,8 @@ def march_cells(
     """Yield accepted steps of the cells' motion from ``start`` to ``stop``, either way in time.
 
     DOP853 with relative tolerance ``rtol`` and an absolute one a tenth of it on positions (root mean square over all
-    nodes), more for cells of little mass unless there is ``seen``. Steps end at the ``breaks``, where the velocity may jump: it is never asked for at one. ``seen``
-    as in :meth:`CellMeasure.excess`. Raises NumericalError when no step is left or cells divide without end.
+    nodes). Steps end at the ``breaks``, where the velocity may jump: it is never asked for at one. ``seen`` as in
+    :meth:`CellMeasure.excess`. Raises NumericalError when no step is left or cells divide without end.
     """
     forward = stop >= start
     inside = sorted((t for t in breaks if min(start, stop) < t < max(start, stop)), reverse=not forward)

@@ -67,8 +67,7 @@ class Rule:
     """Gauss–Legendre nodes of a cell in one direction with what is done to values (p,) at them.
 
     ``analysis`` (p, p) gives Legendre coefficients, ``tails`` (2, p) the last two of them, ``halves`` (2, p, p) values
-    at the nodes of both halves, ``smoothing`` (p, p) those of the best cubic; ``covered`` is the part of the cell that
-    lies between its first node and its last.
+    at the nodes of both halves; ``covered`` is the part of the cell that lies between its first node and its last.
     """
 
     def __init__(self, order: int) -> None:
@@ -80,7 +79,6 @@ class Rule:
         self.halves: Array = np.stack(
             [np.polynomial.legendre.legvander(0.5 * (self.nodes + side), order - 1) @ self.analysis for side in (-1, 1)]
         )
-        self.smoothing: Array = values[:, :4] @ self.analysis[:4]
         self.covered = float(self.nodes[-1] - self.nodes[0]) / 2.0
 
 

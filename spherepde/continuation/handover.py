@@ -29,7 +29,7 @@ BUILD = {2: 1e-10, 3: 3e-7}
 """Tolerance of the nodes at the handover, by dimension d; on S² they turn out ten times better."""
 FINE = {2: 1e-8, 3: 1e-5}
 """Tolerance of their motion from then on,"""
-MOST_NODES = {2: 20_000, 3: 60_000}
+MOST_NODES = {2: 20_000, 3: 200_000}
 """as long as it takes no more nodes than these; half as many for the second set, so that error bars tell."""
 COARSER = 30.0
 """The second set's tolerances are larger by this factor,"""

@@ -34,10 +34,10 @@ class Record:
     """A run file, open, and what every figure asks of it.
 
     Attributes: ``run``; ``model`` its [model] table; ``dim``; ``series`` and ``t`` (n,) their times; ``field_horizon``
-    and ``velocity_horizon`` (None: not reached); ``handover`` when nodes took over (None: never); ``head`` the single head or None; ``target`` its E; ``rate`` the
-    predicted rate of decay of the distance to E, None where theory has none (several heads, no denominator,
-    diffusion); ``log_beta`` or None (several heads, no denominator, hardmax, β ≤ 1); ``jumps`` (m,) the times where
-    heads jump.
+    and ``velocity_horizon`` (None: not reached); ``handover``, when nodes took over (None: never); ``head`` the single
+    head or None; ``target`` its E; ``rate`` the predicted rate of decay of the distance to E, None where theory has
+    none (several heads, no denominator, diffusion); ``log_beta`` or None (several heads, no denominator, hardmax,
+    β ≤ 1); ``jumps`` (m,) the times where heads jump.
     Raises InputError if the file holds no snapshot or no model.
     """
 

@@ -39,7 +39,7 @@ STARTS = {
     "circle_terminal": lambda ref: graded(ref, 600, (0.0, 1.5, 3.0, 4.5, 6.0)),
     "sphere_axis": lambda ref: tokens.gauss_tokens(ref.initial, 40),
     "sphere_repulsive": lambda ref: tokens.gauss_tokens(ref.initial, 60),
-    "sphere_terminal": lambda ref: tokens.gauss_tokens(ref.initial, 50),
+    "sphere_terminal": lambda ref: tokens.gauss_tokens(ref.initial, 56),
     "sphere_two_heads": lambda ref: tokens.gauss_tokens(ref.initial, 40),
 }
 TIMES = {
@@ -49,7 +49,7 @@ TIMES = {
     "circle_terminal": (5.0, 10.0, 15.0, 20.0),
     "sphere_axis": (0.5,),
     "sphere_repulsive": (0.2,),
-    "sphere_terminal": (0.5,),
+    "sphere_terminal": (0.3,),
     "sphere_two_heads": (1.0, 2.0),
 }
 
