@@ -280,7 +280,7 @@ def test_what_cannot_be_followed_is_said_in_a_sentence(monkeypatch):
     with pytest.raises(InputError, match="mass 2; expected 1"):
         initial_cells(lambda x: np.full(len(x), 1.0 / np.pi), 2)
     with pytest.raises(InputError, match="dim = 4; expected 2 or 3"):
-        initial_cells(uniform(4), 4)
+        initial_cells(uniform(3), 4)
     for axis in ([0.0, 0.0, 0.0], [1.0, 0.0], [1.0, 0.0, np.nan]):
         with pytest.raises(InputError, match="expected a direction"):
             initial_cells(uniform(3), 3, axis=axis)

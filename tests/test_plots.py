@@ -64,9 +64,11 @@ SKEW = Head(np.eye(2), [[1.0, 0.2], [-0.2, 1.0]])
 DRAWN = {"hardmax": "energy", "heads": "overview", "unsymmetric": "distance", "layers": "energy", "skew": "energy"}
 """The figure laid out in full because the case makes it special (plot_run draws sphere and circle)."""
 
+GRID = {"continuation": "none"}
+
 CASES = {
-    "sphere": (Sphere(24), RHO3, Softmax(Head(GAP3, beta=3.0)), {"companion_lmax": 18}, 2.5),
-    "circle": (Circle(32), RHO2, Softmax(Head(GAP2, beta=10.0)), {"companion_lmax": 24}, 5.0),
+    "sphere": (Sphere(24), RHO3, Softmax(Head(GAP3, beta=3.0)), {"companion_lmax": 18} | GRID, 2.5),
+    "circle": (Circle(32), RHO2, Softmax(Head(GAP2, beta=10.0)), {"companion_lmax": 24} | GRID, 5.0),
     "resolved": (Circle(48), RHO2, Softmax(Head(GAP2, beta=10.0)), {"companion_lmax": 40}, 1.2),
     "hardmax": (Sphere(24), RHO3, Hardmax(Head(GAP3)), {"save_density": False}, 1.2),
     "plane": (Sphere(24), RHO3, Softmax(Head(np.diag([1.0, 1.0, 0.2]), beta=5.0)), {}, 0.6),

@@ -30,7 +30,7 @@ def _scripts(monkeypatch):
 
 
 def test_rates_and_slope_of_the_crossover():
-    from terminal_phase import Setting, crossover
+    from crossovers import Setting, crossover
 
     setting = Setting((1.0, 1.4), (2.0, 0.5), 2.0, (40.0, 80.0))
     low, high = (crossover(setting, beta, 1e-4) for beta in setting.betas)

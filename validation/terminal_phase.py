@@ -17,19 +17,16 @@ Exit status 1 if a rate or a slope misses by more than 2 %, or the floors are no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from crossovers import ALLOWED, Crossover, Setting, crossover, crossover_numbers
 from late_phase import Number, canvas, drawn, followed
 from matplotlib.figure import Figure
 from scipy.interpolate import CubicSpline
 
-from spherepde import Head, fisher_bingham, mixture, von_mises_fisher
-from spherepde.adaptive import CellMeasure
+from spherepde import Head, mixture, von_mises_fisher
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
 from spherepde.plots.style import COMPONENTS, GUIDE, THEORY, TIME_LABEL
@@ -37,123 +34,16 @@ from spherepde.tokens import circle_quantiles, sample_tokens, simulate_tokens
 
 PARAMETERS = {"full": False, "tolerance": 1e-6, "figures": ""}
 
-ALLOWED = 0.02
-ASYMMETRY = 1e-3
-NARROW = (1e-3, 1e-7)
-"""βs² between which the rates of the terminal phase are measured."""
-LONG = 60.0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Diagonals of V and B, the concentration of ρ₀ ∝ exp(k x₁² + small x₂), and the β it is run at."""
-
-    values: tuple[float, ...]
-    keys: tuple[float, ...]
-    concentration: float
-    betas: tuple[float, ...]
-
-    @property
-    def contraction(self) -> float:
-        """c, at which width and displacement fall before the turn."""
-        (v1, v2, *_), (b1, b2, *_) = self.values, self.keys
-        return (v1 * b1 - v2 * b2) / b1
-
-    def head(self, beta: float) -> Head:
-        """The head at one β."""
-        return Head(np.diag(self.values), B=np.diag(self.keys), beta=beta)
-
-    def density(self, asymmetry: float = ASYMMETRY):
-        """Symmetric in x₁, nearly so in x₂."""
-        dim = len(self.values)
-        return fisher_bingham(asymmetry * np.eye(dim)[1], np.diag([self.concentration] + [0.0] * (dim - 1)))
-
-    def __str__(self) -> str:
-        values, keys = (", ".join(f"{x:g}" for x in numbers) for numbers in (self.values, self.keys))
-        return f"V = diag({values}), B = diag({keys}), k = {self.concentration:g}"
-
-
 DOUBLING = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 CIRCLE = (
     Setting((1.0, 1.4), (2.0, 0.5), 2.0, DOUBLING),
     Setting((1.0, 1.6), (3.0, 0.6), 2.0, DOUBLING),
     Setting((1.0, 1.2), (1.0, 0.2), 1.0, DOUBLING),
+    Setting((1.0, 1.4), (2.0, 1.0), 2.0, DOUBLING[2:]),
 )
 QUICK = Setting((1.0, 1.4), (2.0, 0.5), 2.0, (20.0, 80.0, 320.0))
 SPHERE = Setting((1.0, 1.4, 0.3), (2.0, 0.5, 0.5), 2.0, (10.0, 20.0, 40.0, 80.0))
 SPHERE_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Crossover:
-    """One run through the turn: displacement of the cluster at e₁ over time, when it is least, and the late rates."""
-
-    beta: float
-    t: np.ndarray
-    displacement: np.ndarray
-    turn: float
-    least: float
-    escape: float
-    narrowing: float
-
-
-def cluster(measure: CellMeasure, beta: float) -> tuple[float, float]:
-    """Displacement of the half at +e₁ towards e₂, and β times the variance of what is within β^{-1/2} of its mean.
-
-    The displacement is the tangent of the mean's angle: a Dirac's grows as e^{(v₂−v₁)t}. Beyond β^{-1/2} lies the
-    depleted zone, of little mass and far out, which would hide the width of a narrow cluster.
-    """
-    half = measure.points[:, 0] > 0.0
-    x, w = measure.points[half], measure.weights[half]
-    mean = w @ x / w.sum()
-    core = np.abs(x[:, 1] - mean[1]) < beta**-0.5
-    y, w = x[core, 1], w[core] / w[core].sum()
-    return float(mean[1] / mean[0]), float(beta * (w @ (y - w @ y) ** 2))
-
-
-def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
-    """Follow the density until the cluster is far narrower than β^{-1/2}."""
-    axis = None if len(setting.values) == 2 else (1.0, 0.0, 0.0)
-    t, values = followed(
-        setting.head(beta),
-        setting.density(),
-        LONG,
-        tolerance,
-        partial(cluster, beta=beta),
-        enough=lambda last: bool(last[1] < NARROW[1]),
-        axis=axis,
-    )
-    moved, width = np.abs(values[:, 0]), values[:, 1]
-    log_moved = CubicSpline(t, np.log(moved))
-    lows = log_moved.derivative().roots(extrapolate=False)
-    turn = float(lows[np.argmin(log_moved(lows))])
-    late = width < NARROW[0]
-    escape, narrowing = (float(np.polyfit(t[late], y[late], 1)[0]) for y in (np.log(moved), -0.5 * np.log(width)))
-    return Crossover(beta, t, moved, turn, float(np.exp(log_moved(turn))), escape, narrowing)
-
-
-def crossover_numbers(setting: Setting, runs: list[Crossover]) -> Iterator[Number]:
-    """The slope over all β, over neighbours, and the worst rates of all runs."""
-    log_beta, turns = np.log([run.beta for run in runs]), np.array([run.turn for run in runs])
-    slope = 0.5 / setting.contraction
-    sphere = f"S^{len(setting.values) - 1}"
-    for low, high in pairwise(runs):
-        local = (high.turn - low.turn) / np.log(high.beta / low.beta)
-        yield Number(f"  slope of t_turn, β = {low.beta:g} → {high.beta:g}", slope, local, None)
-    used = slice(None) if len(setting.values) == 2 else slice(-3, None)
-    fitted = float(np.polyfit(log_beta[used], turns[used], 1)[0])
-    span = f"β = {runs[used][0].beta:g} … {runs[-1].beta:g}"
-    yield Number(f"{sphere}: slope of t_turn in log β, {span}", slope, fitted, ALLOWED)
-    least = (np.log(runs[-1].least) - np.log(runs[-2].least)) / (log_beta[-1] - log_beta[-2])
-    yield Number("  slope of the least log displacement in log β, last two β", -0.5, least, None)
-    for what, name, predicted in (
-        ("escape rate v₂ − v₁", "escape", setting.values[1] - setting.values[0]),
-        ("late width rate v₁", "narrowing", setting.values[0]),
-    ):
-        found = np.array([getattr(run, name) for run in runs])
-        worst = float(found[np.argmax(np.abs(found - predicted))])
-        yield Number(f"{sphere}: {what}, the worst of {len(runs)} runs", predicted, worst, ALLOWED)
-
 
 # ---- no floor
 
@@ -227,7 +117,7 @@ def draw_crossovers(found: dict[Setting, list[Crossover]]) -> Figure:
     for k, (one, several) in enumerate(found.items()):
         betas, turns = np.array([run.beta for run in several]), np.array([run.turn for run in several])
         marker = "o" if len(one.values) == 2 else "s"
-        colour = COMPONENTS[k % 3] if marker == "o" else "0.2"
+        colour = (*COMPONENTS, GUIDE)[k % 4] if marker == "o" else "0.2"
         sphere = f"$S^{len(one.values) - 1}$"
         right.semilogx(betas, turns, f"{marker}-", color=colour, label=f"{sphere}, {one}")
         line = turns[-1] + 0.5 / one.contraction * np.log(betas / betas[-1])

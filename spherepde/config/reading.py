@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ..errors import InputError
 from .base import MismatchError
@@ -130,6 +131,11 @@ def _tables_in(annotation: Any) -> list[type[BaseModel]]:
     return [table for argument in get_args(annotation) for table in _tables_in(argument)]
 
 
+def _keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a table by the keys that users write."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
+
+
 def _families(table: type[BaseModel]) -> tuple[str, ...]:
     return get_args(table.model_fields["family"].annotation) if "family" in table.model_fields else ()
 
@@ -152,7 +158,7 @@ def _sentence(error: Mapping[str, Any], tables: Any) -> str:
     inside: Sequence[type[BaseModel]] = [RunConfig]
     around = inside
     for position, part in enumerate(path, start=1):
-        fields = [table.model_fields[part] for table in inside if part in table.model_fields]
+        fields = [_keys(table)[part] for table in inside if part in _keys(table)]
         if isinstance(value, list) and str(part).isdecimal():
             keys.append(str(part))
             value = value[int(part)]
@@ -167,7 +173,7 @@ def _sentence(error: Mapping[str, Any], tables: Any) -> str:
     if isinstance(cause, MismatchError):
         expected = cause.expected
     if unknown:
-        known = sorted({key for table in around for key in table.model_fields})
+        known = sorted({key for table in around for key in _keys(table)})
         hint = _near(keys[-1], known, ".".join([*keys[:-1], ""]))
         return f"{name} is not a known key{hint}; expected one of {', '.join(known)}"
     hint = ""
