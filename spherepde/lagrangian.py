@@ -28,7 +28,7 @@ class LagrangianFlow:
     """The motion of a cell measure under an attention model.
 
     ``tolerance`` is that of integrals of the measure, and of each time step, kept while that takes fewer than
-    ``most_nodes`` (None: a million, and an error beyond). ``threads`` are for the sums.
+    ``most_nodes`` (None: 600 000, and an error beyond). ``threads`` are for the sums.
     """
 
     def __init__(

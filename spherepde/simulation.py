@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class Simulation:
             self.error_bars = ErrorBars.start(self.diagnostics, watching, tableau, state)
         self.pace = Pace(model, tableau, rtol, dt, self.state)
         self.onward = Continuation(continuation, self.diagnostics, barred=bool(companion_lmax))
-        self._landed = True
+        self._landed, self._exhausted = True, False
         if self.onward.possible:
             self.recorder.keep_velocity()
 
@@ -272,6 +273,10 @@ class Simulation:
             self._write(values, line, saving=saving and self.time == target)
             self._landed = self.time == target
             yield values
+        if self.onward.tokens.exhausted and not self._exhausted:
+            self._exhausted = True
+            line.say(f"nodes at t = {self.time:.4g}: as many as there may be, cells divide no more; see the error bars")
+            self.recorder.note(nodes_exhausted=self.time)
 
     def _write(self, values: dict[str, Real], line: ProgressLine, *, saving: bool) -> None:
         self.recorder.record(self.time, values, self.state)
@@ -309,7 +314,16 @@ class Simulation:
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         values |= self.horizons.values()
-        return {"nodes": np.array(0.0)} | values | {"step_size": np.array(step_size)}
+        return self._absent | values | {"step_size": np.array(step_size)}
+
+    @cached_property
+    def _absent(self) -> dict[str, Real]:
+        """What is recorded on the grid for series that only nodes fill."""
+        absent = {"nodes": np.array(0.0)}
+        if self.error_bars is None and self.onward.option == "tokens":
+            specs = self.diagnostics.observable_quantities
+            absent |= {f"{name}_error": np.full(spec.shape, np.nan) for name, spec in specs.items()}
+        return absent
 
     # ---- checkpoints
 
@@ -320,3 +334,4 @@ class Simulation:
     def restore(self) -> None:
         """Take up the state of the checkpoint beside the run file, dropping what the file holds beyond it."""
         unpack(self, *self.recorder.restore())
+        self._landed = True

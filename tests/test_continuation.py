@@ -352,6 +352,7 @@ def test_sphere_goes_on_with_nodes(tmp_path, values):
     bounded("sphere: error over bar", np.abs(series["second_moment"][-1] - truth).max() / bar, 1.0)
     for name in ("wasserstein_2_geodesic", "wasserstein_1_chordal"):
         known = np.isfinite(series[name])
-        assert known[-1]
+        assert known[0] and (known[-1] or values[1] == 1.0)  # towards a circle it is solved for, and may not be found
+        assert np.isfinite(series[f"{name}_lower"]).all() and np.isfinite(series[f"{name}_upper"]).all()
         assert (series[f"{name}_lower"] <= series[name])[known].all()
         assert (series[name] <= series[f"{name}_upper"])[known].all()

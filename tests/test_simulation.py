@@ -322,7 +322,9 @@ def test_velocity_reconstructs_from_the_recorded_source_moments(tmp_path):
 
 
 def test_horizons_are_found_in_order_and_written(tmp_path):
-    result = circle_simulation(tmp_path / "run.h5", beta=100.0, lmax=95, companion_lmax=63, continuation="none").run(9.0)
+    result = circle_simulation(tmp_path / "run.h5", beta=100.0, lmax=95, companion_lmax=63, continuation="none").run(
+        9.0
+    )
     assert result.horizons.field is not None and result.horizons.velocity is not None
     assert 1.0 < result.horizons.field < result.horizons.velocity < 9.0
     with RunFile(tmp_path / "run.h5") as run:

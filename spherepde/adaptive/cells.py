@@ -28,7 +28,7 @@ DEPTH = 60
 """Rounds of division in one go after which a density or a flow is called rough."""
 SHARE = 1e-2
 """A cell may take this fraction of the tolerance: a few hundred cells matter at a time."""
-MOST_NODES = 1_000_000
+MOST_NODES = 600_000
 """Nodes of a measure beyond which it is given up."""
 FIELDS = ("along", "half_along", "across", "half_across", "images", "masses")
 
@@ -133,9 +133,7 @@ class CellMeasure:
 
     def refined(self, resolution: Resolution, seen: Seen | None = None) -> CellMeasure:
         """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
-        if resolution.most_nodes is not None and self.weights.size >= resolution.most_nodes:
-            return self
-        return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map")
+        return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
 
     def divided(self, chosen: Mask) -> CellMeasure:
         """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""
@@ -153,8 +151,6 @@ class CellMeasure:
         both = np.concatenate([np.zeros(parts[0].along.size + 2 * int(along.sum()), bool), *[chosen[across, -1]] * 2])
         if self.dim == 3 and both.any():
             cells = cells.divided(both[:, None] & np.array([False, True]))
-        if cells.weights.size > MOST_NODES:
-            raise NumericalError(f"cells: {cells.weights.size} nodes are needed; expected at most {MOST_NODES}")
         return cells
 
     def _along(self) -> list[CellMeasure]:
@@ -229,10 +225,17 @@ def _joined(parts: list[CellMeasure]) -> CellMeasure:
     return parts[0]._replaced({name: np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS})
 
 
-def _divided(cells: CellMeasure, excess: Callable[[CellMeasure], Array], what: str) -> CellMeasure:
-    """Divide in the worse direction whatever exceeds 1, until nothing does."""
+def _divided(
+    cells: CellMeasure, excess: Callable[[CellMeasure], Array], what: str, most: int | None = None
+) -> CellMeasure:
+    """Divide in the worse direction whatever exceeds 1, until nothing does, or there are ``most`` nodes."""
     done: list[CellMeasure] = []
     for _ in range(DEPTH):
+        count = sum(part.weights.size for part in (*done, cells))
+        if most is not None and count >= most:
+            return _joined([*done, cells])
+        if count > MOST_NODES:
+            raise NumericalError(f"cells: {what} takes more than {MOST_NODES} nodes")
         size = excess(cells)
         coarse = size.max(axis=1, initial=0.0) > 1.0
         if not coarse.any():

@@ -24,7 +24,7 @@ class Resolution:
     ``tolerance``: error of integrals of functions that vary over unit length. ``kernel_width``: standard deviation of
     the narrowest Gaussian that is summed over the nodes, (β‖B‖)^{-1/2} of attention; None if nothing is summed.
     ``most_nodes``: beyond so many no cell divides any more, and what is asked for is no longer kept; None if that is
-    to be an error, at a million.
+    to be an error, at 600 000.
     """
 
     tolerance: float = 1e-9

@@ -13,11 +13,15 @@ from ..characteristics.record import RowsOfMoments
 from ..densities import Density
 from ..diagnostics import Diagnostics
 from ..errors import InputError, NumericalError
+from ..monitors import VELOCITY_TOLERANCE
 from .handover import WITHOUT_BARS, Handover, HorizonWatch, hand_over
 from .tokens import TokenContinuation
 
 Real = NDArray[np.float64]
 
+MOMENTS = ("mean", "second_moment")
+WORST_SEAM = 10.0
+"""Nodes whose moments miss the grid's by this factor beyond its error bar do not stand for the same density."""
 TOKENS = "tokens_"
 """Prefix of the nodes' arrays in a checkpoint."""
 
@@ -26,7 +30,7 @@ class Continuation:
     """What a run does about its velocity horizon; part of the run's state.
 
     ``option``: "auto" goes over to nodes if the horizon that the error bars foretell comes before the end, and stays on
-    the grid where that cannot be done; "tokens" must, and without error bars (``barred``) does at 1.3 times the field
+    the grid where that cannot be done, or foretold; "tokens" must, and without error bars (``barred``) does at 1.3 times the field
     horizon; "none" never does, and nor does a run with diffusion, which has no characteristics.
     """
 
@@ -35,10 +39,11 @@ class Continuation:
         self.tokens: TokenContinuation | None = None
         """The nodes that carry the density once the grid no longer does."""
         self.handover: Handover | None = None
-        self.possible = option != "none" and not diagnostics.equation.diffusion
+        wanted = option == "tokens" or (option == "auto" and barred)
+        self.possible = wanted and not diagnostics.equation.diffusion
         self._diagnostics = diagnostics
         self._barred = barred
-        self._watch = HorizonWatch()
+        self._watch = HorizonWatch(1.0 / max(diagnostics.equation.field.speed_scale, 1e-300))
 
     def watch(self, t: float, bar: float) -> None:
         """Take up an error bar of the first two moments: the part that the resolution in space makes."""
@@ -70,19 +75,26 @@ class Continuation:
             for name in self._diagnostics.observable_quantities
             if f"{name}_error" in values
         }
+        bar = max((offsets[name] for name in MOMENTS if name in offsets), default=0.0)
         try:
             t, moments = record()
             tokens = hand_over(self._diagnostics, initial, t, moments, offsets, say)
+            here = tokens.now().values
+            seams = {name: float(np.abs(here[name] - values[name]).max()) for name in MOMENTS}
+            if max(seams.values()) > WORST_SEAM * (bar + VELOCITY_TOLERANCE):
+                raise NumericalError(f"the nodes' moments are off those of the grid by {max(seams.values()):.1e}")
         except (NumericalError, InputError) as error:
             if self.option == "tokens":
                 raise
             self.possible = False
             say(f"no handover, the grid goes on: {error}")
             return
-        here = tokens.now().values
-        seam = float(np.abs(here["second_moment"] - values["second_moment"]).max())
+        for name, seam in seams.items():
+            offsets[name] = offsets.get(name, 0.0) + seam
+        tokens.displace(max(offsets[name] for name in MOMENTS))
         self.tokens = tokens
-        self.handover = Handover(tokens.time, int(here["nodes"]), tokens.fine.flow.tolerance, seam)
+        nodes, tolerance = int(here["nodes"]), tokens.fine.flow.tolerance
+        self.handover = Handover(tokens.time, nodes, tolerance, seams["second_moment"])
 
     # ---- checkpoints
 
@@ -92,14 +104,16 @@ class Continuation:
 
     def to_json(self) -> dict[str, Any]:
         """What else a checkpoint needs."""
-        state: dict[str, Any] = {"watch": asdict(self._watch)}
+        state: dict[str, Any] = {"watch": asdict(self._watch), "may_hand_over": self.possible}
         if self.tokens is not None and self.handover is not None:
             state |= {"tokens": self.tokens.to_json(), "handover": self.handover._asdict()}
         return state
 
     def restore(self, initial: Density, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
         """Take up what ``arrays`` and ``to_json`` described; ``initial`` is the density that the run began with."""
-        self._watch = HorizonWatch(**state.get("watch", {}))
+        if "watch" in state:
+            self._watch = HorizonWatch(**state["watch"])
+            self.possible = state["may_hand_over"]
         self.tokens = None
         if "tokens" in state:
             own = {name.removeprefix(TOKENS): a for name, a in arrays.items() if name.startswith(TOKENS)}

@@ -23,8 +23,8 @@ Real = NDArray[np.float64]
 
 READY = 5e-9
 """Error bar of a moment from which a run that must hand over does: later, the seam would show."""
-MEMORY = 1.0
-"""Time over which the growth of error bars is looked at."""
+ROUNDING = 1e-12
+"""Bars below this are rounding, and say nothing of growth."""
 BUILD = {2: 1e-10, 3: 3e-7}
 """Tolerance of the nodes at the handover, by dimension d; on S² they turn out ten times better."""
 FINE = {2: 1e-8, 3: 1e-5}
@@ -50,8 +50,9 @@ class Handover(NamedTuple):
 
 @dataclass
 class HorizonWatch:
-    """The part of the error bars of moments that resolution makes, over the last while, and what it foretells."""
+    """The part of the error bars of moments that resolution makes, over the last ``span`` of time, and its growth."""
 
+    span: float
     t: list[float] = field(default_factory=list)
     bars: list[float] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ class HorizonWatch:
         """Take up the bar of one more record."""
         self.t.append(t)
         self.bars.append(bar)
-        while self.t[0] < t - MEMORY:
+        while self.t[0] < t - self.span:
             del self.t[0], self.bars[0]
 
     def horizon(self) -> float | None:
@@ -74,9 +75,10 @@ def predicted_horizon(t: Sequence[float], bars: Sequence[float]) -> float | None
     """
     if not t or not bars[-1] > READY:
         return None
-    times, sizes = np.asarray(t), np.maximum(np.asarray(bars), 1e-300)
-    if sizes[-1] >= VELOCITY_TOLERANCE:
-        return float(times[-1])
+    if bars[-1] >= VELOCITY_TOLERANCE:
+        return float(t[-1])
+    grown = np.asarray(bars) > ROUNDING
+    times, sizes = np.asarray(t)[grown], np.asarray(bars)[grown]
     if len(times) < 2:
         return None
     rate = float(np.log(sizes[-1] / sizes[0]) / (times[-1] - times[0]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from ..adaptive import CellMeasure
 from ..diagnostics import Diagnostics
+from ..errors import NumericalError
 from ..lagrangian import LagrangianFlow
 from .readings import NodeReadings
 
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
-ROW_SPACING = 0.1
-"""Longest time between recorded rows; the velocity between them is a polynomial of degree 7."""
+ADVANCE = 0.1
+"""No token moves further than this (radians) between recorded rows, and none are further apart in time: between them
+the velocity is a polynomial of degree 7."""
 FIRST_STEP = 0.05
 
 
@@ -54,8 +56,8 @@ class Track:
 class TokenContinuation:
     """A run carried on by its nodes.
 
-    ``offsets`` are the error bars at the handover, which all later ones include; ``landing`` is what a checkpoint
-    keeps: both tracks at the last save time.
+    ``offsets`` are the error bars at the handover, which all later ones include. A checkpoint keeps both tracks where
+    they last landed together: at a save time, or a jump of the heads.
     """
 
     diagnostics: Diagnostics
@@ -73,12 +75,34 @@ class TokenContinuation:
 
     def rows(self, target: float) -> Iterator[Row]:
         """The records up to a save time or jump of the heads, which is the last of them."""
-        start = self.fine.time
-        count = max(1, int(np.ceil((target - start) / ROW_SPACING * (1.0 - 1e-9))))
+        start, speed = self.fine.time, self._speed()
+        count = max(1, int(np.ceil((target - start) * max(speed, 1.0) / ADVANCE * (1.0 - 1e-9))))
         times = [start + (target - start) * k / count for k in range(1, count)] + [target]
-        pairs = zip(times, self.fine.to(times), self.coarse.to(times), strict=True)
-        for t, (step_size, cells), (_, other) in pairs:
-            yield Row(t, step_size, *self._measured(t, cells, other))
+        landed = replace(self.fine), replace(self.coarse)
+        try:
+            pairs = zip(times, self.fine.to(times), self.coarse.to(times), strict=True)
+            for t, (step_size, cells), (_, other) in pairs:
+                yield Row(t, step_size, *self._measured(t, cells, other))
+        except NumericalError:
+            self.fine, self.coarse = landed
+            raise
+
+    def _speed(self) -> float:
+        """The largest speed of a node where they stand."""
+        cells = self.fine.cells
+        velocity = self.fine.flow.velocity(self.fine.time, cells.points, cells.weights)
+        return float(np.linalg.norm(velocity, axis=1).max())
+
+    def displace(self, size: float) -> None:
+        """Shift the second set by an angle of this size, so that error bars grow as the flow amplifies such errors."""
+        cells = self.coarse.cells
+        self.coarse.cells = cells.at(cells.points + size / np.sqrt(cells.dim))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the nodes are as many as they may be, so that cells no longer divide."""
+        most = self.fine.flow.most_nodes
+        return most is not None and self.fine.cells.weights.size >= most
 
     def now(self) -> Row:
         """The record of where the nodes stand."""
