@@ -135,6 +135,19 @@ class CellMeasure:
         """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
         return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
 
+    def divided_at(self, normal: Array, rounds: int) -> CellMeasure:
+        """The same measure with cells halved so often across the plane ⟨x, normal⟩ = 0: for integrands that jump there."""
+        cells, whole = self, []
+        for _ in range(rounds):
+            height = (cells.points @ normal).reshape(len(cells.along), -1)
+            cut = (height.min(axis=1) < 0.0) & (height.max(axis=1) > 0.0)
+            if not cut.any():
+                break
+            whole.append(cells._take(~cut))
+            parts = cells._take(cut)
+            cells = parts.divided(np.repeat([[True, False][: self.dim - 1]], len(parts.along), axis=0))
+        return _joined([*whole, cells]) if whole else cells
+
     def divided(self, chosen: Mask) -> CellMeasure:
         """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""
         cut, chosen = np.zeros(self.across.shape), np.array(chosen)
@@ -257,6 +270,8 @@ def initial_cells(density: Density, dim: int, tolerance: float = 1e-9, axis: Arr
     """
     if dim not in ORDERS:
         raise InputError(f"cells: dim = {dim}; expected 2 or 3")
+    if not (np.isfinite(tolerance) and tolerance > 0.0):
+        raise InputError(f"cells: tolerance = {tolerance!r}; expected a number > 0")
     rule, lines = rule_of(ORDERS[dim]), 1 if dim == 2 else ORDERS[dim]
     along, half_along, across, half_across = base_boxes(dim, LONGEST)
     across, half_across = (np.repeat(values[:, None], lines, axis=1) for values in (across, half_across))

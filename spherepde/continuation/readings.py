@@ -22,6 +22,8 @@ Modal = NDArray[np.complex128]
 
 LOST = ("entropy", "min_density")
 """Quantities that need values of the density, which nodes do not have."""
+ROUNDS = {2: 24, 3: 6}
+"""How often cells are halved at the plane between ±e before integrals that notice it, by dimension d."""
 SUMS = 1e-6
 """Relative error of the sums behind energies and entropies."""
 
@@ -37,8 +39,15 @@ class NodeReadings:
         """Modal coefficients (lm,) of the nodes, exact whatever the nodes resolve."""
         return token_coefficients(angles(cells.points), cells.weights, self.space.lmax, self.space.threads)
 
+    def halved(self, cells: CellMeasure) -> CellMeasure:
+        """The same measure, with small cells at the plane where distances to ±e have a kink and masses a jump."""
+        target = self.diagnostics.limit_space
+        if target is None or target.dim != 1:
+            return cells
+        return cells.divided_at(target.axis, ROUNDS[cells.dim])
+
     def observables(self, cells: CellMeasure) -> dict[str, Real]:
-        """The quantities that carry error bars."""
+        """The quantities that carry error bars, of cells that were :meth:`halved`."""
         x, w = cells.points, cells.weights
         values: dict[str, Real | float] = {"mean": w @ x, "second_moment": x.T @ (w[:, None] * x)}
         target = self.diagnostics.limit_space
@@ -55,11 +64,11 @@ class NodeReadings:
 
     def measure(self, t: float, cells: CellMeasure) -> tuple[dict[str, Real], Modal]:
         """All quantities of the diagnostics at time t but the solved ones, and the modal coefficients."""
-        u = self.coefficients(cells)
-        values: dict[str, Real | float] = {"mass": cells.weights.sum(), **self.observables(cells)}
+        u, small = self.coefficients(cells), self.halved(cells)
+        values: dict[str, Real | float] = {"mass": cells.weights.sum(), **self.observables(small)}
         limit, target = self.diagnostics.limit, self.diagnostics.limit_space
         if isinstance(limit, AntipodalLimit):
-            values |= _to_antipodes(limit, cells)
+            values |= _to_antipodes(limit, small)
         elif target is not None:
             values |= self._bounds(u, cells, target)
         budget = self._budget(t, cells)

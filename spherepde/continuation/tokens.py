@@ -110,7 +110,7 @@ class TokenContinuation:
 
     def _measured(self, t: float, cells: CellMeasure, other: CellMeasure) -> tuple[dict[str, Real], Modal]:
         values, state = self._readings.measure(t, cells)
-        coarse = self._readings.observables(other)
+        coarse = self._readings.observables(self._readings.halved(other))
         for name, seen in coarse.items():
             bar = float(np.max(np.abs(values[name] - seen))) + self.offsets.get(name, 0.0)
             values[f"{name}_error"] = np.full(np.shape(seen), bar)
