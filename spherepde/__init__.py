@@ -11,10 +11,10 @@ velocity that attention gives to a density of tokens::
     result = sim.run(until=9.2)
 """
 
-from .agreement import assert_matches_reference, compare_tokens
 from .archive import reference, references
 from .attention import Hardmax, Softmax, Unnormalised
 from .characteristics import Characteristics
+from .comparing import assert_matches_reference, compare_tokens
 from .config import load_config
 from .densities import (
     Density,

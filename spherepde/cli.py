@@ -9,8 +9,9 @@ from zipfile import is_zipfile
 import typer
 from h5py import is_hdf5
 
-from .agreement import SAMPLES, compare_tokens
-from .archive import Reference, run_or_reference
+from .agreement import SAMPLES
+from .archive import run_or_reference
+from .comparing import compare_tokens
 from .config import load_config
 from .errors import InputError, one_sentence
 from .experiment import build_simulation, resume_simulation
@@ -101,23 +102,22 @@ def validate(
     samples: Annotated[int, typer.Option(help="exact samples that make the band, at least 99")] = SAMPLES,
     seed: Annotated[int, typer.Option(help="seed of the exact samples")] = 0,
     interacting: Annotated[
-        bool, typer.Option("--interacting", help="samples attend to each other, as tokens do")
-    ] = False,
+        bool | None,
+        typer.Option("--interacting/--independent", help="samples attend to each other, or not, instead of by need"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Say whether particles of any code follow the mean field of a run as closely as an exact sample would.
 
     TOKENS.npz (numpy.savez) holds t (T,), x (T, N, d) unit vectors or angles (T, N), and optionally weights (N,) or
-    (T, N) of sum 1. Exit status 0: inside the 99 % band of exact samples; 1: outside; 2: bad input.
+    (T, N) of sum 1. Tokens outside the 99 % band of independent samples are held to samples that interact as the model
+    says. Exit status 0: inside a band; 1: outside; 2: bad input.
     """
     from .plots.agreement import plot_agreement  # matplotlib only when asked for
 
     folder = tokens.with_suffix("") if out is None else out
     run = run_or_reference(against)
-    reference = run.characteristics() if isinstance(run, Reference) else run
-    agreement = compare_tokens(
-        tokens, reference, samples=samples, seed=seed, interacting=interacting, progress=not quiet
-    )
+    agreement = compare_tokens(tokens, run, samples=samples, seed=seed, interacting=interacting, progress=not quiet)
     print(agreement)
     print(f"\n{agreement.write(folder)}\n{plot_agreement(agreement, run, folder)}")
     raise SystemExit(agreement.exit_status)

@@ -131,8 +131,8 @@ def describe(run: RunFile) -> str:
         lines["at the end"] += "  BEYOND THE VELOCITY HORIZON: see the error bars"
     head = head_of(config)
     if "distance_to_E" in series and head is not None and DominantEigenspace(head.A).dim < head.dim:
-        start, end = series["distance_to_E"][[0, -1]]
-        lines["distance to E"] = f"{start:.6f} → {end:.6f} (geodesic; W₂ to the nearest measure on E)"
+        course = _course(t, series["distance_to_E"])
+        lines["distance to E"] = f"{course} (geodesic; W₂ to the nearest measure on E)"
     if RECORDED in series:
         lines["W₂ to Π♯ρ₀"] = _at_the_end(series)
     lines |= _energy_lines(series, attributes.get("energy_law", ""))
@@ -146,6 +146,13 @@ def describe(run: RunFile) -> str:
         lines["warning"] = attributes["warnings"]
     width = max(map(len, lines))
     return "\n".join([str(run.path), *(f"  {name:<{width}}  {text}" for name, text in lines.items())])
+
+
+def _course(t: Real, values: Real) -> str:
+    """The first and the last value; between them the least and its time, if that is below half of both."""
+    start, end, low = float(values[0]), float(values[-1]), int(np.nanargmin(values))
+    least = f" → {values[low]:.6f} (t = {t[low]:.4g})" if 2.0 * values[low] < min(start, end) else ""
+    return f"{start:.6f}{least} → {end:.6f}"
 
 
 def handover_of(attributes: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -387,12 +387,20 @@ def test_a_run_is_drawn_at_the_scale_of_its_densest_cluster(tmp_path, monkeypatc
     assert plot_run(tmp_path / "r.h5") == []
     assert [path.name for path in plot_run(tmp_path / "r.h5", zoom=True)] == ["zoom.png"]
     with RunFile(tmp_path / "r.h5") as run:
-        curve, grid = (ax.lines[0].get_ydata() for ax in zoom_figure(Record(run)).axes)
+        window, circle = zoom_figure(Record(run)).axes
+    curve = window.lines[0].get_ydata()
     start = np.linspace(0.0, 2.0 * np.pi, 10_001)
     origin = np.stack([np.cos(start), np.sin(start)], axis=-1)
     peak = np.max(bump(2)(origin) * origin[:, 0] ** 2) * np.exp(12.0)  # C1 in terms of the initial angle
     assert curve.max() == pytest.approx(peak, rel=2e-4)
-    assert not np.any(grid > 100.0)  # NaN where the grid's density is negative
+    angle, rho = circle.lines[0].get_data()
+    assert np.trapezoid(rho, angle) == pytest.approx(1.0, abs=ZOOMED) and rho.max() == pytest.approx(peak, rel=2e-4)
+    cluster = np.abs(angle) < 0.5 * float(
+        window.get_xlabel().split("$")[1].replace("\\times10^{", "e").replace("}", "")
+    )
+    mass = float(window.get_title().split()[-1])
+    assert mass == pytest.approx(np.trapezoid(rho[cluster], angle[cluster]), rel=ZOOMED)
+    assert "centre $\\theta=" in window.get_title() and 0.25 < mass < 1.0
 
 
 # ---- what is refused

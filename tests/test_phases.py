@@ -122,6 +122,21 @@ def test_window_of_a_shallow_minimum_and_of_growth_just_begun():
     assert found.growth.slope < 0.5
 
 
+def test_rate_that_drifts_is_said_to():
+    t = np.linspace(0.0, 2.0, 41)
+    steady, bent = (fit_exponential(t, np.exp(-t - bend * t**2), (0.0, 2.0)) for bend in (0.0, 0.1))
+    assert steady.drifting == "" and bent.drifting == "drifting 1 → 1.4"
+    assert bent.drift == pytest.approx((-1.0, -1.4), abs=1e-9)
+
+
+def test_growth_over_less_than_a_factor_e_is_no_rate():
+    t = np.linspace(0.0, 10.0, 201)
+    for until, clear in ((7.0, False), (10.0, True)):
+        found = phases(t, np.exp(-t) + 1e-3 * np.exp(0.5 * t), until=until)
+        assert found.growth is not None and (found.clear_growth is not None) == clear
+        assert ("growth not measurable" in str(found)) != clear
+
+
 # ---- what was not seen
 
 

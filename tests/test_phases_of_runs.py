@@ -179,7 +179,7 @@ def test_terminal_phase_of_a_run(opened):
     assert found.left and found.moved is not None and found.name == "W₂"
     assert found.terminal.turn < found.resting.window.end < found.end.exit
     assert "minimum at 1.667·log β + const" in row(table, "metastable")
-    assert "1.667·log β + const, at βs² = 0.667" in row(table, "entered (turn)")
+    assert "1.667·log β + const, at βs² = 0.667" in row(table, "cluster displacement turns  at t =")
     rate = row(table, "escape rate")
     assert "0.4 = λ_u" in rate and abs(float(rate.split()[-1]) - 1.0) < 0.02
     assert "[0., 1.] of V" in row(table, "axis at t = 16")
@@ -202,7 +202,7 @@ def test_stable_run_has_no_second_phase(opened):
 def test_degenerate_run_is_not_said_to_escape(opened):
     run = opened("degenerate")
     found, table = read_phases(run), table_of_phases(run)
-    assert not found.left and "not by t = 4" in row(table, "entered (turn)")
+    assert not found.left and "not by t = 4" in row(table, "cluster displacement turns")
     assert "too little to measure" in row(table, "escape rate") and "λ(2 − a − a′)" in table
     assert "no final axis" in row(table, "axis at t = 4") and "half way" not in table
 
@@ -248,12 +248,12 @@ def test_figure_of_the_terminal_phase(opened, case):
     assert ("from the final axis" in words) == (case == "drift")
     if case == "turning":
         found = record.phases
-        assert "predicted escape 0.4" in words and "predicted 0.4" in words and "predicted decay 0.3" in words
-        for ax, label in ((departure, "predicted escape"), (moved, "predicted 0.4")):
-            line = next(line for line in ax.lines if str(line.get_label()).startswith(label))
-            x, y = line.get_data()
-            number(f"slope of the line {label!r}", np.diff(np.log(y))[0] / np.diff(x)[0], 0.4, rtol=1e-9)
-            assert tuple(x) == found.end.escape.window and line.get_linestyle() == "--"
+        assert "predicted 0.4" in words and "predicted decay 0.3" in words
+        assert not any("escape" in str(line.get_label()) for line in departure.lines)  # distances grow at other rates
+        line = next(line for line in moved.lines if str(line.get_label()).startswith("predicted 0.4"))
+        x, y = line.get_data()
+        number("slope of the predicted escape", np.diff(np.log(y))[0] / np.diff(x)[0], 0.4, rtol=1e-9)
+        assert tuple(x) == found.end.escape.window and line.get_linestyle() == "--"
         assert f"turn at t = {found.end.turn:.2f}" in words
     places = {line.get_gid(): line.get_xdata()[0] for line in axes.lines if line.get_gid()}
     assert places["half way to the final axis"] == record.phases.end.exit
@@ -264,5 +264,13 @@ def test_distance_and_overview_shade_the_phases(opened):
     for name in ("distance", "overview"):
         figure = figures(record)[name](record)
         words = [text.get_text() for ax in figure.get_axes() if ax.get_legend() for text in ax.get_legend().get_texts()]
-        assert any(word.startswith("metastable") for word in words)
-        assert f"terminal phase, from {record.phases.end.turn:.2f}" in words
+        assert any(word.startswith("metastable") for word in words) and "concentration" in words
+        ax = next(ax for ax in figure.get_axes() if "W_2" in ax.get_ylabel())
+        spans = {
+            p.get_label().split(",")[0].split(":")[0]: p.get_x() + np.array([0.0, p.get_width()]) for p in ax.patches
+        }
+        edges = np.concatenate([spans[phase] for phase in ("concentration", "metastable", "terminal phase")])
+        assert edges[0] == record.t[0] and edges[-1] == record.t[-1]
+        assert edges[[1, 3]] == pytest.approx(edges[[2, 4]], abs=1e-12) and np.all(np.diff(edges[::2]) > 0.5)
+        turn = next(line.get_xdata()[0] for line in ax.lines if line.get_gid() == "clusters turn")
+        assert turn == record.phases.end.turn

@@ -32,6 +32,7 @@ from spherepde.plots.circle import circle_figure, draw_curves
 from spherepde.plots.distance import curves, distance_figure, upper_bound
 from spherepde.plots.energy import balance_residual, energy_figure
 from spherepde.plots.maps import density_rasters, map_frame, maps_figure, pixel_directions
+from spherepde.plots.marks import Mark, draw_marks
 from spherepde.plots.moments import moments_figure
 from spherepde.plots.overview import overview_figure
 from spherepde.plots.spectrum import degree_amplitudes, spectrum_figure
@@ -277,18 +278,23 @@ def test_shown_times_favour_the_resolved_ones(record):
 def test_maps(record):
     r = record("sphere")
     figure = maps_figure(r)
-    maps = [ax for ax in figure.get_axes() if ax.images]
+    maps = [ax for ax in figure.get_axes() if "t=" in ax.get_title()]
     assert len(maps) == len(r.shown)
+    assert [bool(ax.images) for ax in maps] == [r.resolved(i) for i in r.shown]
+    assert [any("not resolved" in text.get_text() for text in ax.texts) for ax in maps] == [
+        not r.resolved(i) for i in r.shown
+    ]
     titles = [ax.get_title() for ax in maps]
     assert titles[0] == "$t=0$"
     assert ["unresolved" in title or "beyond" in title for title in titles] == [not r.resolved(i) for i in r.shown]
     assert "per unit area" in texts(figure)
-    resolved = [raster for i, raster in zip(r.shown, density_rasters(r, r.shown), strict=True) if r.resolved(i)]
+    resolved = density_rasters(r, [i for i in r.shown if r.resolved(i)])
     assert maps[0].images[0].norm.vmax == pytest.approx(max(raster.max() for raster in resolved))
 
 
 def test_negative_densities_are_shown_as_such(record):
-    r = record("sphere")
+    r, circle = record("sphere"), record("circle")
+    r.field_horizon = circle.field_horizon = None  # as if the grid had been trusted for longer
     figure = maps_figure(r)
     images = [ax.images[0] for ax in figure.get_axes() if ax.images]
     rasters = density_rasters(r, r.shown)
@@ -296,9 +302,8 @@ def test_negative_densities_are_shown_as_such(record):
     for image, raster in zip(images, rasters, strict=True):
         assert np.array_equal(np.ma.getmaskarray(image.get_array()), raster <= 0.0)
     assert r"$\rho<0$" in texts(figure)
-    circle = record("circle")
     ax = new_figure(circle, 5.0, 4.0).subplots()
-    draw_curves(ax, circle, resolved=False)
+    draw_curves(ax, circle)
     assert r"$-\rho$ where $\rho<0$" in [line.get_label() for line in ax.lines]
 
 
@@ -330,13 +335,18 @@ def test_map_is_equal_area_and_shows_E(record):
 def test_circle_density(record):
     r = record("circle")
     figure = circle_figure(r)
-    assert len(figure.get_axes()) == 4  # resolved, unresolved, ring, enlargement
+    assert len(figure.get_axes()) == 2
     resolved = figure.get_axes()[0]
+    drawn = [line for line in resolved.lines if len(line.get_xdata()) > 2]
+    assert len(drawn) == sum(map(r.resolved, r.shown)) < len(r.shown)
+    assert any(
+        word.startswith("not resolved on the grid") and word.endswith(f" {r.t[-1]:.4g}") for word in labels(resolved)
+    )
     assert resolved.get_yscale() == "log" and "per unit length" in resolved.get_ylabel()
     theta, rho = resolved.lines[0].get_data()
     assert rho == pytest.approx(RHO2(np.stack([np.cos(theta), np.sin(theta)], axis=-1)), rel=1e-9)
     assert {"$+e$", "$-e$"} <= {text.get_text() for text in resolved.texts}
-    assert len(circle_figure(record("resolved")).get_axes()) == 2
+    assert not any("not resolved" in word for word in labels(circle_figure(record("resolved")).get_axes()[0]))
 
 
 def test_times_have_the_same_colours_everywhere(record):
@@ -345,6 +355,14 @@ def test_times_have_the_same_colours_everywhere(record):
     spectrum = [line.get_color() for line in spectrum_figure(r).get_axes()[0].lines[: len(r.shown)]]
     density = [line.get_color() for line in circle_figure(r).get_axes()[0].lines[:3]]
     assert spectrum == colours and density == colours[:3]
+
+
+def test_names_of_close_lines_are_merged(record):
+    ax = new_figure(record("circle"), 5.0, 4.0).subplots()
+    ax.set_xlim(0.0, 10.0)
+    draw_marks(ax, [Mark(2.3, "b", "k"), Mark(2.0, "a", "k"), Mark(2.6, "c", "k"), Mark(11.0, "d", "k")], label=True)
+    assert marks(ax) == {"a": 2.0, "b": 2.3, "c": 2.6}
+    assert [text.get_text() for text in ax.texts] == ["a, b", "c"]
 
 
 def test_moments(record):

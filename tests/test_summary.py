@@ -36,6 +36,15 @@ def run(path, attention, until, *, lmax=255, **options):
         return describe(opened), verdict(opened)
 
 
+def test_least_distance_is_said_if_it_lies_between(tmp_path):
+    description, _ = run(tmp_path / "r.h5", Softmax(Head(np.diag([1.0, 1.4]), np.diag([2.0, 1.0]), beta=20.0)), 12.0)
+    with RunFile(tmp_path / "r.h5") as opened:
+        t, distance = opened.series["t"], opened.series["distance_to_E"]
+    low = int(np.argmin(distance))
+    assert distance[low] < 0.5 * min(distance[0], distance[-1])
+    assert f"{distance[0]:.6f} → {distance[low]:.6f} (t = {t[low]:.4g}) → {distance[-1]:.6f} (geod" in description
+
+
 def test_concentration_is_recognised(tmp_path):
     description, judgement = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.2]), beta=200.0)), 6.0)
     assert "verdict: CONCENTRATION on E" in judgement and "predicted 0.4000" in judgement

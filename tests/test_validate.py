@@ -22,6 +22,7 @@ from spherepde import (
     assert_matches_reference,
     compare_tokens,
     polynomial,
+    reference,
     token_attention,
     uniform,
     von_mises_fisher,
@@ -45,6 +46,7 @@ TIMES = np.array([0.0, 0.06, 0.12])
 VALUES = {2: np.diag([1.0, -0.5]), 3: np.diag([1.0, 0.4, -0.3])}
 INITIAL = {2: von_mises_fisher([0.4, 0.9], 4.0), 3: von_mises_fisher([0.4, 0.4, 0.8], 4.0)}
 COUNT = 2000
+CLUSTER, CLUSTER_TIMES = reference("circle_cluster"), np.arange(9.0)
 
 
 def head_of(dim, beta=BETA, sign=1.0):
@@ -261,7 +263,7 @@ def test_forgotten_projection_is_a_sentence(runs):
 
 def test_other_initial_density_is_told(runs):
     start = sample_tokens(polynomial([0.2, 0.3]), 2, 300, 0)
-    found = compare_tokens(tokens_of(2, 0, start=start), runs[2], samples=99)
+    found = compare_tokens(tokens_of(2, 0, start=start), runs[2], samples=99, interacting=False)
     assert not found.inside and found.outside[0] and "no sample of the run's initial density" in found.hint
 
 
@@ -303,7 +305,7 @@ def test_verdict_depends_on_the_seed_alone_and_not_on_precision(runs):
 def test_samples_that_interact_have_the_error_of_tokens_that_do(runs):
     """Right tokens of seed 2 begin inside; the flow amplifies their sampling error until they leave."""
     tokens = tokens_of(2, 2)
-    independent = compare_tokens(tokens, runs[2])
+    independent = compare_tokens(tokens, runs[2], interacting=False)
     interacting = compare_tokens(tokens, runs[2], samples=99, interacting=True)
     print(independent, interacting, sep="\n")
     assert not independent.outside[0] and independent.outside[-1] and "--interacting" in independent.hint
@@ -313,6 +315,76 @@ def test_samples_that_interact_have_the_error_of_tokens_that_do(runs):
     assert ratio[-1] > 1.1
     wrong = tokens_of(2, 0, head_of(2, 1.05 * BETA))
     assert not compare_tokens(wrong, runs[2], samples=99, interacting=True).inside
+
+
+# ---- samples that interact, where independent ones are not enough
+
+
+def dense_runge_kutta(seed, beta=1.0, sign=1.0, count=200, step=0.1, initial=None):
+    """Somebody else's code for ``circle_cluster``: dense softmax and the classical method of order four."""
+
+    def rate(x):
+        weights = np.exp(beta * x @ x.T)
+        mean = sign * (weights @ x) / weights.sum(axis=1, keepdims=True)
+        return mean - np.sum(mean * x, axis=1, keepdims=True) * x
+
+    x = CLUSTER.characteristics().sample(0.0, count, seed)
+    rows = [x]
+    for row in range(1, round(CLUSTER_TIMES[-1] / step) + 1):
+        first = rate(x)
+        second = rate(x + 0.5 * step * first)
+        third = rate(x + 0.5 * step * second)
+        x = normalised(x + step / 6.0 * (first + 2.0 * second + 2.0 * third + rate(x + step * third)))
+        if row % 10 == 0:
+            rows.append(x)
+    return {"t": CLUSTER_TIMES, "x": np.stack(rows)}
+
+
+def test_right_interacting_tokens_are_inside_by_default():
+    left = 0
+    for seed in range(4):
+        tokens = dense_runge_kutta(seed)
+        found = assert_matches_reference(tokens, "circle_cluster", samples=99)
+        if found.first is None:
+            assert found.kind == "independent"
+            continue
+        left += 1
+        assert found.kind == "interacting" and "outside the band of independent samples" in found.sentence
+        assert "inside that of samples that interact as the model says" in found.sentence and found.exit_status == 0
+        assert "independent  interacting" in found.table() and found.to_json()["independent"]["inside"] is False
+    number("right tokens of 4 seeds that leave the band of independent samples", left, 3, atol=1)
+    alone = compare_tokens(tokens, CLUSTER, samples=99, interacting=True)
+    if found.first is not None:
+        np.testing.assert_array_equal(alone.limit["wasserstein_1"], found.limit["wasserstein_1"])
+
+
+@pytest.mark.parametrize("change", [{"beta": 3.0}, {"sign": -1.0}])
+def test_wrong_interacting_tokens_are_outside_of_both(change):
+    found = compare_tokens(dense_runge_kutta(0, **change), CLUSTER, samples=99)
+    assert found.kind == "interacting" and not found.inside and found.against == "circle_cluster"
+    excess = max(float((found.values[name] / found.limit[name]).max()) for name in found.limit)
+    print(f"NUMBER {change}: {excess} times the limit of samples that interact")
+    assert "independent ones and those that interact" in found.sentence and excess > 1.5
+
+
+def test_asterisks_are_where_a_limit_is_exceeded(runs):
+    found = compare_tokens(tokens_of(2, 0, head_of(2, sign=-1.0), count=20), runs[2], samples=99, interacting=False)
+    lines = found.table().splitlines()[2:]
+    for row, line in enumerate(lines):
+        cells = line.split()
+        marked = [cells[column].endswith("*") for column in (1, 4, 9)]
+        assert marked == [found.values[name][row] > found.limit[name][row] for name in found.limit]
+        assert any(marked) == found.outside[row] and sum("*" in cell for cell in cells) == sum(marked)
+    assert found.outside.any() and "fewer than 30 tokens have no power" in str(found)
+
+
+def test_tokens_that_do_not_interact_are_judged_by_independent_samples():
+    head = Head(V=VALUES[2], beta=1.0)
+    run = Characteristics(RecordedVelocity(Hardmax(head), [0.0, 1.0]), INITIAL[2])
+    start = sample_tokens(polynomial([0.2, 0.3]), 2, 300, 0)
+    found = compare_tokens({"t": [0.0], "x": start[None]}, run, samples=99)
+    assert not found.inside and found.kind == "independent" and found.first is None
+    assert "no power" not in str(found) and "--interacting" not in found.hint
 
 
 # ---- bad input
@@ -395,7 +467,7 @@ def cli(monkeypatch, capsys):
 def test_command_line(cli, runs, tmp_path):
     right, wrong = tmp_path / "right.npz", tmp_path / "wrong.npz"
     np.savez(right, **tokens_of(2, 0, count=500))
-    np.savez(wrong, **tokens_of(2, 0, head_of(2, sign=-1.0), count=500))
+    np.savez(wrong, **tokens_of(2, 0, head_of(2, sign=-1.0), count=100))
     status, out, _ = cli("validate", right, "--against", runs[2], "--samples", 99, "--quiet")
     assert status == 0 and "inside: 500 tokens are as close to run2.h5 as exact samples are" in out
     table = [line for line in out.splitlines() if line.endswith(("  inside", "  outside"))]
@@ -403,7 +475,7 @@ def test_command_line(cli, runs, tmp_path):
     figure = imread(tmp_path / "right" / "agreement.png")
     assert min(figure.shape[:2]) > 900 and figure.std() > 0.05
     status, out, _ = cli("validate", wrong, "--against", runs[2], "--samples", 99, "--seed", 3, "--out", tmp_path / "w")
-    assert status == 1 and "outside: 500 tokens are farther" in out and "2 of 3 times outside" in out
+    assert status == 1 and "outside: 100 tokens are farther" in out and "2 of 3 times outside" in out
     saved = json.loads((tmp_path / "w" / "agreement.json").read_text())
     assert saved["inside"] is False and saved["outside"] == [False, True, True] and saved["seed"] == 3
     assert all(len(saved[key]["wasserstein_2"]) == 3 for key in ("values", "median", "lower", "limit", "rounding"))
@@ -415,6 +487,8 @@ def test_command_line(cli, runs, tmp_path):
 def test_pytest_helper(runs):
     right = tokens_of(2, 0, count=300)
     assert assert_matches_reference(right, runs[2], samples=99).inside
-    wrong = tokens_of(2, 0, head_of(2, sign=-1.0), count=300)
-    with pytest.raises(AssertionError, match=r"(?s)tokens do not match the reference.*verdict.*outside: 300 tokens"):
+    wrong = tokens_of(2, 0, head_of(2, sign=-1.0), count=100)
+    with pytest.raises(AssertionError, match=r"(?s)tokens do not match the reference.*verdict.*outside: 100 tokens"):
+        assert_matches_reference(wrong, runs[2], samples=99, interacting=False)
+    with pytest.raises(AssertionError, match=r"(?s)independent  interacting.*outside: 100 tokens.*and those that"):
         assert_matches_reference(wrong, runs[2], samples=99)

@@ -8,7 +8,8 @@ again, and the depleted zone there keeps its *relative* accuracy (initial cells 
 others, no coordinates are ever subtracted).
 """
 
-from .cells import CellMeasure, initial_cells
+from .cells import CellMeasure
+from .initial import initial_cells
 from .marching import CellStep, carry, march_cells
 from .resolution import Resolution
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..errors import InputError, NumericalError
-from .charts import base_boxes, embed, frame_about
+from ..errors import NumericalError
+from .charts import embed
 from .cuts import level_cut
-from .resolution import LONGEST, ORDERS, Resolution, Rule, rule_of
+from .resolution import Resolution, Rule, rule_of
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -20,10 +20,6 @@ Density = Callable[[Array], Array]
 Seen = Callable[["CellMeasure"], Mask]
 """Which of some light cells still act on anything, a mask (m,)."""
 
-NEGLIGIBLE = 1e-100
-"""Initial cells of less mass need not be smooth."""
-RELATIVE = 1e-7
-"""Last Legendre coefficients of the initial density on a cell, relative to its largest value there."""
 DEPTH = 60
 """Rounds of division in one go after which a density or a flow is called rough."""
 SHARE = 1e-2
@@ -133,10 +129,10 @@ class CellMeasure:
 
     def refined(self, resolution: Resolution, seen: Seen | None = None) -> CellMeasure:
         """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
-        return _divided(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
+        return divided_until(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
 
     def divided_at(self, normal: Array, rounds: int) -> CellMeasure:
-        """The same measure with cells halved so often across the plane ⟨x, normal⟩ = 0: for integrands that jump there."""
+        """The same measure, its cells halved so often at the plane ⟨x, normal⟩ = 0, where an integrand jumps."""
         cells, whole = self, []
         for _ in range(rounds):
             height = (cells.points @ normal).reshape(len(cells.along), -1)
@@ -201,14 +197,14 @@ class CellMeasure:
         images = fields["images"]
         images /= np.linalg.norm(images, axis=-1, keepdims=True)
         cells = self._replaced(fields)
-        return cells._replaced({"masses": cells._initial()[1]})
+        return cells._replaced({"masses": cells.initial()[1]})
 
     def _replaced(self, fields: Mapping[str, Array]) -> CellMeasure:
         """These cells with some of their arrays replaced."""
         changes: dict[str, Any] = dict(fields)
         return replace(self, **changes)
 
-    def _initial(self) -> tuple[Array, Array]:
+    def initial(self) -> tuple[Array, Array]:
         """Where the nodes began, (m, [p,] p, d), and what they weigh."""
         rule = self.rule
         across = self.across[..., None] + self.half_across[..., None] * rule.nodes
@@ -238,7 +234,7 @@ def _joined(parts: list[CellMeasure]) -> CellMeasure:
     return parts[0]._replaced({name: np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS})
 
 
-def _divided(
+def divided_until(
     cells: CellMeasure, excess: Callable[[CellMeasure], Array], what: str, most: int | None = None
 ) -> CellMeasure:
     """Divide in the worse direction whatever exceeds 1, until nothing does, or there are ``most`` nodes."""
@@ -257,48 +253,3 @@ def _divided(
         size = size[coarse]
         cells = cells._take(coarse).divided(np.arange(size.shape[1]) == size.argmax(axis=1)[:, None])
     raise NumericalError(f"cells: {what} is too rough, {len(cells.along)} cells are still too coarse")
-
-
-def initial_cells(density: Density, dim: int, tolerance: float = 1e-9, axis: ArrayLike | None = None) -> CellMeasure:
-    r"""The measure :math:`\rho_0\,dx` at rest, in cells on which the density is smooth.
-
-    ``density`` maps unit vectors (n, d) to (n,) values per unit of surface measure, of integral 1. Cells divide until
-    the last Legendre coefficients on each are below 1e-7 of its largest value there and below ``tolerance`` in mass.
-    Weights are divided by their sum, which must be 1 to the tolerance. ``axis`` (3,) is the pole of the coordinates on
-    S²: the flow should carry points from its equator towards it, or from it to the equator.
-    Raises InputError for another dimension than 2 or 3, a mass that is not 1, or a density too rough.
-    """
-    if dim not in ORDERS:
-        raise InputError(f"cells: dim = {dim}; expected 2 or 3")
-    if not (np.isfinite(tolerance) and tolerance > 0.0):
-        raise InputError(f"cells: tolerance = {tolerance!r}; expected a number > 0")
-    rule, lines = rule_of(ORDERS[dim]), 1 if dim == 2 else ORDERS[dim]
-    along, half_along, across, half_across = base_boxes(dim, LONGEST)
-    across, half_across = (np.repeat(values[:, None], lines, axis=1) for values in (across, half_across))
-    nodes = (rule.order,) * (dim - 1)
-    weights = rule.weights if dim == 2 else np.multiply.outer(rule.weights, rule.weights)
-
-    def excess(cells: CellMeasure) -> Array:
-        size = np.empty((len(cells.along), dim - 1))
-        mass = cells.cell_masses
-        values = cells.masses / weights
-        largest = np.abs(values).reshape(len(size), -1).max(axis=1)
-        for direction in range(dim - 1):
-            tail = np.abs(np.einsum("kp,cp...->ck...", rule.tails, np.moveaxis(values, -1 - direction, 1)))
-            tail = tail.reshape(len(size), -1).max(axis=1)
-            size[:, direction] = np.maximum(tail / (RELATIVE * largest + 1e-300), tail / tolerance)
-        size[mass < NEGLIGIBLE] = 0.0
-        return size
-
-    frame, zero = frame_about(axis, dim), np.zeros((len(along), *nodes))
-    cells = CellMeasure(density, frame, along, half_along, across, half_across, np.zeros((*zero.shape, dim)), zero)
-    images, masses = cells._initial()
-    try:
-        cells = _divided(replace(cells, images=images, masses=masses), excess, "the initial density")
-    except NumericalError as error:
-        raise InputError(str(error)) from None
-    images, masses = cells._initial()  # exact nodes instead of interpolated ones
-    mass = float(masses.sum())
-    if not abs(mass - 1.0) <= max(100.0 * tolerance, 1e-12):
-        raise InputError(f"cells: the initial density has mass {mass:.12g}; expected 1")
-    return replace(cells, images=images, masses=masses / mass, factor=1.0 / mass)

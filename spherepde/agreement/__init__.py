@@ -1,12 +1,12 @@
 """Tokens of any code against a run: are they as close to the mean field as an exact sample of that size would be?
 
-:func:`compare_tokens` returns an :class:`Agreement`, :func:`assert_matches_reference` raises AssertionError in a test.
+:func:`measured` compares and judges, an :class:`Agreement` says it; :mod:`spherepde.comparing` puts both together.
 Whatever is measured of the tokens is measured in the same way of exact samples, so the band needs no theory.
 """
 
-from .comparison import SAMPLES
+from .comparison import SAMPLES, measured
+from .interacting import tokens_interact
 from .report import Agreement
 from .token_files import Trajectories, read_tokens
-from .verdicts import assert_matches_reference, compare_tokens
 
-__all__ = ["SAMPLES", "Agreement", "Trajectories", "assert_matches_reference", "compare_tokens", "read_tokens"]
+__all__ = ["SAMPLES", "Agreement", "Trajectories", "measured", "read_tokens", "tokens_interact"]

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .band import FEWEST, Band, Judgement
 from .draws import CellDraws
 from .gauges import JUDGED, NAMES, RESOLUTION, CircleGauge, Gauge, SphereGauge
-from .interacting import interacting_tokens
+from .interacting import interacting_tokens, tokens_interact
 from .token_files import Trajectories
 
 Array = NDArray[np.float64]
@@ -25,6 +25,8 @@ Item = TypeVar("Item")
 
 SAMPLES = 199
 """Exact samples by default: the second largest of them is the edge of the band."""
+INDEPENDENT, INTERACTING = "independent", "interacting"
+"""The kinds of exact samples."""
 PILOT_PER_TOKEN, SMALLEST_PILOT, LARGEST_PILOT = 32, 32_768, 262_144
 TOLERANCE = 1e-7
 """Error of integrals of ρ_t, and of positions: far below any sampling error."""
@@ -36,12 +38,13 @@ OWN_STREAM = 0x5EED
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Tokens and exact samples measured alike.
+    """Tokens and exact samples of one ``kind``, "independent" or "interacting", measured alike.
 
     ``values`` (T, 5) the statistics ``NAMES`` of the tokens, ``rounding`` (T, 2) by how much the true distances may
     differ from the first two; ``samples`` (R, T, 5) those of the exact samples.
     """
 
+    kind: str
     values: Array
     rounding: Array
     samples: Array
@@ -50,12 +53,16 @@ class Comparison:
 
 
 class Expectation:
-    """What a run expects at some times: gauges to measure tokens with, and exact samples of ``counts`` (T,) points."""
+    """What a run expects at some times: gauges to measure tokens with, and exact samples of ``counts`` (T,) points.
+
+    Samples that interact have a stream of their own: they are the same whether independent ones were drawn before.
+    """
 
     def __init__(
         self, reference: Characteristics, times: Array, counts: Counts, generator: np.random.Generator, progress: bool
     ) -> None:
         self.reference, self.times, self.counts, self.generator = reference, times, counts, generator
+        self.starts = generator.spawn(1)[0]
         self.draws: list[CellDraws] = []
         self.gauges: list[Gauge] = []
         measures = reference.measures(times.tolist(), TOLERANCE)
@@ -75,14 +82,15 @@ class Expectation:
     def interacting(self) -> Iterator[Array]:
         """Independent draws at the start of the run that attend to each other."""
         first = next(self.reference.measures([self.reference.start], TOLERANCE))
-        tokens = CellDraws(first).draw(int(self.counts.max()), self.generator)
+        tokens = CellDraws(first).draw(int(self.counts.max()), self.starts)
         for x, count in zip(interacting_tokens(self.reference, tokens, self.times), self.counts, strict=True):
             yield x[:count]
 
     def statistics(self, number: int, interacting: bool = False, progress: bool = False) -> Array:
         """The statistics (number, T, 5) of so many samples."""
         out = np.empty((number, len(self.times), len(NAMES)))
-        for row in _shown(range(number), number, "exact samples", progress):
+        what = "samples that interact" if interacting else "exact samples"
+        for row in _shown(range(number), number, what, progress):
             points = self.interacting() if interacting else self.independent()
             for i, (x, count) in enumerate(zip(points, self.counts.tolist(), strict=True)):
                 out[row, i] = self.gauges[i].statistics(x, None, float(count))
@@ -106,10 +114,14 @@ def measured(
     samples: int = SAMPLES,
     seed: int = 0,
     *,
-    interacting: bool = False,
+    interacting: bool | None = None,
     progress: bool = False,
-) -> Comparison:
-    """Tokens and ``samples`` exact samples measured at the tokens' times, and judged. Raises InputError."""
+) -> list[Comparison]:
+    """Tokens and ``samples`` exact samples measured at the tokens' times, and judged: the last of the list decides.
+
+    ``interacting`` says which samples; by None independent ones, and others if tokens of this model interact and are
+    outside. Raises InputError.
+    """
     if not (isinstance(samples, int | np.integer) and samples >= FEWEST):
         raise InputError(f"samples = {samples!r}: expected a whole number >= {FEWEST}, for a band at 99 %")
     if not (isinstance(seed, int | np.integer) and seed >= 0):
@@ -117,9 +129,18 @@ def measured(
     times, counts = _times(tokens, reference), tokens.effective_counts()
     expected = Expectation(reference, times, counts, np.random.default_rng([seed, OWN_STREAM]), progress)
     values, rounding = expected.of_tokens(tokens)
-    own = expected.statistics(samples, interacting, progress)
-    band = Band(own[..., :JUDGED], RESOLUTION)
-    return Comparison(values, rounding, own, band, band.judge(values[:, :JUDGED]))
+
+    def judged(kind: str) -> Comparison:
+        own = expected.statistics(samples, kind == INTERACTING, progress)
+        band = Band(own[..., :JUDGED], RESOLUTION)
+        return Comparison(kind, values, rounding, own, band, band.judge(values[:, :JUDGED]))
+
+    if interacting is not None:
+        return [judged(INTERACTING if interacting else INDEPENDENT)]
+    first = judged(INDEPENDENT)
+    if not first.judgement.overall_outside or not tokens_interact(reference):
+        return [first]
+    return [first, judged(INTERACTING)]
 
 
 def _times(tokens: Trajectories, reference: Characteristics) -> Array:

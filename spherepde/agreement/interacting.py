@@ -20,13 +20,21 @@ RTOL, ATOL = 1e-4, 1e-5
 """Of positions, in the root mean square: a hundredth of the sampling error of ten thousand tokens."""
 SUMS = 1e-6
 """Relative error of the sums over tokens."""
+DENSE = 600
+"""Up to so many tokens, dense sums are the faster ones."""
+
+
+def tokens_interact(reference: Characteristics) -> bool:
+    """Whether tokens of the model see each other: not under hardmax, whose velocity is the same for all densities."""
+    law = reference.velocity.attention
+    return law.source_degree(reference.start, reference.until) > 0
 
 
 def interacting_tokens(reference: Characteristics, tokens: Array, times: Array) -> Array:
     r"""Positions (T, N, d) of tokens (N, d) that start with the run and move by :math:`\dot x_i=v[\mu_N](x_i)`.
 
     ``times`` (T,) increase from the start of the run on. DOP853 stretch by stretch between jumps of the heads, by
-    :func:`spherepde.token_attention`. Raises NumericalError if no step is left.
+    :func:`spherepde.token_attention` if there are many. Raises NumericalError if no step is left.
     """
     law = reference.velocity.attention
     out, x, now = np.empty((len(times), *tokens.shape)), tokens, reference.start
@@ -38,11 +46,13 @@ def interacting_tokens(reference: Characteristics, tokens: Array, times: Array) 
 
 
 def _moved(law: Attention, tokens: Array, start: float, stop: float) -> Array:
+    attend = None if len(tokens) <= DENSE else _attend
+
     def rate(t: float, state: Array) -> Array:
         x = state.reshape(tokens.shape)
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
         heads = law.schedule.heads_at(law.schedule.moment(t, start))
-        return token_velocity(heads, x, None, law.name, law.combine, attend=_attend).ravel()
+        return token_velocity(heads, x, None, law.name, law.combine, attend=attend).ravel()
 
     solution = solve_ivp(rate, (start, stop), tokens.ravel(), method="DOP853", rtol=RTOL, atol=ATOL)
     if not solution.success:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .band import LEVEL
-from .comparison import Comparison
+from .comparison import INDEPENDENT, Comparison
 from .gauges import JUDGED, NAMES
 from .token_files import Trajectories
 
@@ -27,6 +28,8 @@ INTERACTION = (
     "Tokens that attend to each other are moved by their sampling error, too; where the flow amplifies it, correct "
     "code leaves the band of independent samples. Samples that interact (--interacting) have that error as well."
 )
+BEYOND = "*"
+"""Marks a statistic beyond its limit."""
 
 
 class Agreement:
@@ -35,21 +38,25 @@ class Agreement:
     ``t`` (T,); ``values``, ``median``, ``lower`` and ``limit``: by name of the statistic, (T,) each: of the tokens, and
     of exact samples the median, the 1 % quantile and the upper edge of the 99 % band; ``p`` (T,) and ``outside`` (T,)
     at each time; ``overall_p`` and ``inside`` for all times together; ``remarks`` sentences about what was compared.
+    If samples of two kinds were drawn all these are by the last, ``kind``; ``first`` is the Comparison with the others.
     """
 
     def __init__(
         self,
         tokens: Trajectories,
-        comparison: Comparison,
+        comparisons: Sequence[Comparison],
         against: str,
         seed: int,
         *,
-        interacting: bool,
+        interacts: bool,
         remarks: list[str],
     ) -> None:
+        comparison = comparisons[-1]
         samples, band = comparison.samples, comparison.band
         self.tokens, self.against, self.seed = tokens, against, seed
-        self.interacting = interacting
+        self.kind, self.interacts = comparison.kind, interacts
+        self.first = comparisons[0] if len(comparisons) > 1 else None
+        self._excess = (comparison.values[:, :JUDGED] - band.median) / band.spread
         self.t = tokens.t
         self.samples = len(samples)
         self.effective_counts = tokens.effective_counts()
@@ -78,20 +85,20 @@ class Agreement:
         who = f"{self.tokens.count} tokens"
         if self.inside:
             chance = ", no more than chance" if number else ""
-            return f"inside: {who} are as close to {self.against} as exact samples are ({rank}); {which}{chance}"
-        ratios = {name: self.values[name] / self.limit[name] for name in self.limit}
-        worst = max(ratios, key=lambda name: float(ratios[name].max()))
-        row = int(ratios[worst].argmax())
-        first = f", first at t = {self.t[self.outside][0]:g}" if number else ""
+            if self.first is None:
+                return f"inside: {who} are as close to {self.against} as exact samples are ({rank}); {which}{chance}"
+            return (
+                f"inside: {who} are outside the band of independent samples of {self.against}, inside that of samples "
+                f"that interact as the model says ({rank}); {which} of the latter{chance}"
+            )
+        kinds = "" if self.first is None else ", independent ones and those that interact as the model says"
+        row, column = np.unravel_index(int(self._excess.argmax()), self._excess.shape)
+        worst, first = NAMES[int(column)], f", first at t = {self.t[self.outside][0]:g}" if number else ""
+        ratio = self.values[worst][row] / self.limit[worst][row]
         return (
-            f"outside: {who} are farther from {self.against} than exact samples are ({rank}); {which}{first}, "
-            f"farthest at t = {self.t[row]:g}, where {WORDS[worst]} is {ratios[worst][row]:.3g} times its limit"
+            f"outside: {who} are farther from {self.against} than exact samples are{kinds} ({rank}); {which}{first}, "
+            f"farthest at t = {self.t[row]:g}, where {WORDS[worst]} is {ratio:.3g} times its limit"
         )
-
-    @property
-    def kind(self) -> str:
-        """What the samples are: independent, or interacting from independent starts."""
-        return "interacting" if self.interacting else "independent"
 
     @property
     def smallest_p(self) -> float:
@@ -109,17 +116,21 @@ class Agreement:
                 "The tokens are outside at t = 0 already: whatever else may be wrong, they are no sample of the run's "
                 "initial density."
             )
-        return "" if self.interacting else INTERACTION
+        return INTERACTION if self.kind == INDEPENDENT and self.interacts else ""
 
     def table(self) -> str:
-        """One line for each time: the statistics, median and limit of exact samples, the verdict."""
-        head = f"{'t':>9}  " + " ".join(f"{word:>9}" for word in HEADINGS) + "  verdict"
+        """One line for each time: the statistics, median and limit of exact samples, the verdict or both of them."""
+        verdicts = "verdict" if self.first is None else f"{self.first.kind:<11}  {self.kind}"
+        head = f"{'t':>9}  " + " ".join(f"{word:>9}" for word in HEADINGS) + f"  {verdicts}"
         lines = [head, "-" * len(head)]
         for i, time in enumerate(self.t):
             first, second, score = ([self.values[n][i], self.median[n][i], self.limit[n][i]] for n in NAMES[:JUDGED])
             moments = [self.values["mean"][i], self.values["second_moment"][i]]
-            cells = " ".join(f"{_short(number):>9}" for number in (*first, *second, *moments, *score))
-            lines.append(f"{time:>9.4g}  {cells}  {'outside' if self.outside[i] else 'inside'}")
+            beyond = {3 * k + 2 * (k == 2): self.values[n][i] > self.limit[n][i] for k, n in enumerate(self.limit)}
+            numbers = enumerate((*first, *second, *moments, *score))
+            cells = " ".join(f"{_short(number) + BEYOND * bool(beyond.get(k)):>9}" for k, number in numbers)
+            before = "" if self.first is None else f"  {_where(self.first.judgement.outside[i]):<11}"
+            lines.append(f"{time:>9.4g}  {cells}{before}  {_where(self.outside[i])}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -127,7 +138,7 @@ class Agreement:
             "W₁, W₂: geodesic, in radians; |Δmean|, |ΔM₂|: differences of first and second moments; "
             "score: these in units of their scatter",
             f"median, limit: of {self.samples} {self.kind} samples of the same size, seed {self.seed}; "
-            "99 % are below all three limits",
+            f"99 % are below all three limits; {BEYOND} beyond its limit",
             *self.remarks,
         ]
         return "\n".join([self.table(), "", *notes, "", self.sentence, *([self.hint] if self.hint else [])])
@@ -155,8 +166,22 @@ class Agreement:
             "outside": self.outside.tolist(),
             "overall_p": self.overall_p,
             "inside": self.inside,
+            "independent": None if self.first is None else self._of_first(self.first),
             "sentence": self.sentence,
             "remarks": [*self.remarks, *([self.hint] if self.hint else [])],
+        }
+
+    @staticmethod
+    def _of_first(first: Comparison) -> dict[str, Any]:
+        """What independent samples say, where others decide."""
+        names, judgement = NAMES[:JUDGED], first.judgement
+        return {
+            "median": {name: first.band.median[:, k].tolist() for k, name in enumerate(names)},
+            "limit": {name: first.band.upper[:, k].tolist() for k, name in enumerate(names)},
+            "p": judgement.p.tolist(),
+            "outside": judgement.outside.tolist(),
+            "overall_p": judgement.overall_p,
+            "inside": not judgement.overall_outside,
         }
 
     def write(self, folder: str | Path) -> Path:
@@ -168,6 +193,10 @@ class Agreement:
         except OSError as error:
             raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
         return target
+
+
+def _where(outside: bool) -> str:
+    return "outside" if outside else "inside"
 
 
 def _short(number: float) -> str:

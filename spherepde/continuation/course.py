@@ -30,8 +30,8 @@ class Continuation:
     """What a run does about its velocity horizon; part of the run's state.
 
     ``option``: "auto" goes over to nodes if the horizon that the error bars foretell comes before the end, and stays on
-    the grid where that cannot be done, or foretold; "tokens" must, and without error bars (``barred``) does at 1.3 times the field
-    horizon; "none" never does, and nor does a run with diffusion, which has no characteristics.
+    the grid where that cannot be done, or foretold; "tokens" must, and without error bars (``barred``) does at 1.3
+    times the field horizon; "none" never does, and nor does a run with diffusion, which has no characteristics.
     """
 
     def __init__(self, option: str, diagnostics: Diagnostics, *, barred: bool) -> None:
@@ -70,11 +70,8 @@ class Continuation:
         ``record`` gives the times and source moments so far, ``values`` what was read off the grid last. Where nodes
         cannot go on, raises NumericalError or InputError with "tokens".
         """
-        offsets = {
-            name: float(np.max(values[f"{name}_error"]))
-            for name in self._diagnostics.observable_quantities
-            if f"{name}_error" in values
-        }
+        bars = {name: values.get(f"{name}_error", np.nan) for name in self._diagnostics.observable_quantities}
+        offsets = {name: float(np.max(bar)) for name, bar in bars.items() if np.isfinite(bar).all()}
         bar = max((offsets[name] for name in MOMENTS if name in offsets), default=0.0)
         try:
             t, moments = record()

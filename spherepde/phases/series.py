@@ -26,6 +26,8 @@ RISE = 1.01
 """A series has turned when it rises by this factor after its minimum, and falls if it does before."""
 REST = 2.0
 """A series that has not turned is at rest when its last halving takes this many times as long as the one before."""
+DRIFT = 0.1
+"""A rate that changes by more than this share of it over its window is said to drift."""
 LEAST_RECORDS = 5
 """Fewer records are not fitted."""
 
@@ -35,7 +37,8 @@ class Fit:
     r"""An exponential :math:`w(t)=\text{level}\cdot e^{\text{slope}\,(t-\bar t)}` fitted over a window of times.
 
     ``slope`` is negative where the series decays; ``error`` its standard error (:func:`fit_exponential`); ``window``
-    (start, end); :math:`\bar t` the middle of the window; ``records`` how many were fitted.
+    (start, end); :math:`\bar t` the middle of the window; ``records`` how many were fitted; ``drift`` the slopes at
+    the start and the end of the window of a parabola through log w, fitted alike.
     """
 
     slope: float
@@ -43,6 +46,18 @@ class Fit:
     window: tuple[float, float]
     level: float
     records: int
+    drift: tuple[float, float]
+
+    @property
+    def foldings(self) -> float:
+        """By how many factors e the series changes over the window: less than one says little about a rate."""
+        return abs(self.slope) * (self.window[1] - self.window[0])
+
+    @property
+    def drifting(self) -> str:
+        """The rates at both ends of the window in words, if they differ by more than 10 % of the fitted one."""
+        start, end = (rate * np.copysign(1.0, self.slope) for rate in self.drift)
+        return f"drifting {start:.3g} → {end:.3g}" if abs(end - start) > DRIFT * abs(self.slope) else ""
 
     def at(self, time: ArrayLike) -> Array:
         """The fitted exponential at other times, in the shape of ``time``."""
@@ -89,11 +104,19 @@ class Phases:
         return "no decay seen" if self.decay is None else f"decay {self.decay}"
 
     @property
+    def clear_growth(self) -> Fit | None:
+        """The growth if it was followed over at least one factor e; a rate from less is none to compare with."""
+        return self.growth if self.growth is not None and self.growth.foldings >= 1.0 else None
+
+    @property
     def growth_in_words(self) -> str:
         """The rate of growth, a lower estimate while the minimum is near; or until when there is none."""
+        growth = self.clear_growth
+        if growth is not None:
+            near = growth.at(growth.window[0]) < 0.9 * CLEAR * self.minimum
+            return f"growth {growth}" + (", still steepening" if near else "")
         if self.growth is not None:
-            near = self.growth.at(self.growth.window[0]) < 0.9 * CLEAR * self.minimum
-            return f"growth {self.growth}" + (", still steepening" if near else "")
+            return f"growth not measurable by t = {self.until:.4g} (less than a factor e)"
         if not self.turned:
             return f"growth not seen by t = {self.until:.4g}"
         return f"growth not measurable by t = {self.until:.4g} (turned at t = {self.minimum_time:.2f})"
@@ -157,7 +180,9 @@ def fit_exponential(t: ArrayLike, values: ArrayLike, window: tuple[float, float]
     independent = count * (1.0 - memory) / (1.0 + memory)
     error = np.sqrt(float(weight @ residual**2) / (spread * max(independent - 2.0, 1.0)))
     level = np.exp(mean + slope * (0.5 * (window[0] + window[1]) - center))
-    return Fit(slope=slope, error=float(error), window=window, level=float(level), records=count)
+    bend = np.polynomial.Polynomial.fit(times, y, 2, w=np.sqrt(weight)).deriv()
+    drift = (float(bend(times[0])), float(bend(times[-1])))
+    return Fit(slope=slope, error=float(error), window=window, level=float(level), records=count, drift=drift)
 
 
 def phases(

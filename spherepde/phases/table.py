@@ -71,7 +71,7 @@ def notes_of(read: RunPhases) -> list[str]:
 
 def _concentration(read: RunPhases, theory: Predictions | None) -> Row:
     fit = None if read.decay is None else read.decay.decay
-    measured = NOTHING if fit is None else str(fit)
+    measured = NOTHING if fit is None else _fitted(fit)
     if theory is None:
         return Row("concentration", "rate towards E", measured, NOTHING)
     expected = theory.wasserstein_2
@@ -111,16 +111,16 @@ def _terminal(read: RunPhases, theory: Predictions, trusted: Terminal, end: Term
 
     def seen(within: float | None, later: float | None) -> str:
         if within is not None:
-            return f"t = {within:.3f}"
+            return f"at t = {within:.3f}"
         mark = " *" if until > read.horizon else ""
-        return f"not by t = {until:.4g}{mark}" if later is None else f"t = {later:.3f} *"
+        return f"not by t = {until:.4g}{mark}" if later is None else f"at t = {later:.3f} *"
 
     if theory.escape.kind == "exponential" and theory.escape.value is not None:
         slope = theory.turning.value
         words = NOTHING if slope is None else f"{slope:.3f}·log β + const, at βs² = {theory.turning.width:.3g}"
-        rows.append(Row("terminal", "entered (turn)", seen(trusted.turn, end.turn), words))
+        rows.append(Row("terminal", "cluster displacement turns", seen(trusted.turn, end.turn), words))
         fit, mark = (trusted.escape, "") if trusted.escape is not None else (end.escape, " *")
-        measured = "too little to measure" if fit is None else f"{fit}{mark}"
+        measured = "too little to measure" if fit is None else f"{_fitted(fit)}{mark}"
         words = f"{theory.escape.value:.4g} = {theory.escape.formula}"
         rows.append(Row("", "escape rate", measured, words, _ratio(fit, theory.escape.value)))
     else:
@@ -146,6 +146,10 @@ def _final(read: RunPhases, theory: Predictions, end: Terminal) -> Row:
 
 def _ratio(fit: Fit | None, expected: float) -> str:
     return NOTHING if fit is None or expected == 0.0 else f"{fit.slope / expected:.3f}"
+
+
+def _fitted(fit: Fit) -> str:
+    return f"{fit}, {fit.drifting}" if fit.drifting else str(fit)
 
 
 def _signed(value: float | None) -> str:

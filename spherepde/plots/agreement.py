@@ -54,10 +54,11 @@ def _figure(record: Record, agreement: Agreement) -> Figure:
     panels[-1].set_xlim(edges[0] - margin, edges[1] + margin)
     panels[-1].set_xlabel(TIME_LABEL)
     size = f"{agreement.tokens.count}" if agreement.tokens.weights is None else "as many effective"
+    exact = f"99 % of {agreement.kind} samples of {size} points"
     words = [
         Line2D([], [], color=INK, marker="o", markersize=4.0, linewidth=0.7, label="tokens"),
         Line2D([], [], color=WARNING, marker="X", markersize=6.0, linestyle="", label="above the band"),
-        Line2D([], [], color=BAND, linewidth=7.0, alpha=0.3, label=f"99 % of exact samples of {size} points"),
+        Line2D([], [], color=BAND, linewidth=7.0, alpha=0.3, label=exact),
         Line2D([], [], color=BAND, linewidth=0.9, label="their median"),
     ]
     panels[0].legend(handles=words, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=7.5)

@@ -8,10 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
 from .record import Real, Record
-from .style import GUIDE, WARNING, log_limits, new_figure, styled, time_colours, time_label
+from .style import GUIDE, UNRESOLVED, WARNING, log_limits, new_figure, styled, time_colours, time_label
 
-ZOOM = 60.0
-"""Half width of the enlarged piece of the circle, in units of the smallest wavelength / 2π."""
 PI_TICKS = (np.pi * np.array([-1.0, -0.5, 0.0, 0.5, 1.0]), ["−π", "−π/2", "0", "π/2", "π"])
 
 
@@ -24,11 +22,14 @@ def curve(record: Record, index: int) -> tuple[Real, Real]:
     return turned[order], rho[order]
 
 
-def draw_curves(ax: Axes, record: Record, resolved: bool) -> None:
-    """Density against angle on a log axis for the resolved times, or for the others with |ρ| in red where ρ < 0."""
+def draw_curves(ax: Axes, record: Record) -> None:
+    """Density against angle on a log axis, |ρ| in red where ρ < 0; of unresolved times the legend says that they are.
+
+    Beyond the field horizon the band-limited density is a kernel of the grid, not the density: it is not drawn.
+    """
     shown, negative = [], False
     for index, colour in zip(record.shown, time_colours(record), strict=True):
-        if record.resolved(index) == resolved:
+        if record.resolved(index):
             theta, rho = curve(record, index)
             ax.plot(theta, np.where(rho > 0.0, rho, np.nan), color=colour, label=time_label(record, index))
             if np.any(rho < 0.0):
@@ -37,6 +38,8 @@ def draw_curves(ax: Axes, record: Record, resolved: bool) -> None:
             shown.append(np.abs(rho))
     if negative:
         ax.plot([], [], color=WARNING, linewidth=0.8, label=r"$-\rho$ where $\rho<0$")
+    if record.unresolved_note:
+        ax.plot([], [], color=UNRESOLVED, linewidth=5.0, label=record.unresolved_note)
     log_limits(ax, *shown, decades=8.0)
     ax.set_xlim(-np.pi, np.pi)
     ax.set_xticks(*PI_TICKS)
@@ -75,37 +78,17 @@ def draw_ring(ax: PolarAxes, record: Record) -> None:
     ax.spines["polar"].set_visible(False)
 
 
-def draw_zoom(ax: Axes, record: Record) -> None:
-    """The unresolved densities around the last highest peak, on a linear axis that shows how they oscillate."""
-    theta, rho = curve(record, record.shown[-1])
-    reach = min(ZOOM / record.space.lmax, 0.5 * np.pi)
-    angles = theta[np.argmax(rho)] + reach * np.linspace(-1.0, 1.0, 1001)
-    points = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    for index, colour in zip(record.shown, time_colours(record), strict=True):
-        if not record.resolved(index):
-            ax.plot(angles, record.space.evaluate(record.coefficients(index), points), color=colour, linewidth=1.0)
-    ax.axhline(0.0, color=WARNING, linewidth=0.8)
-    ax.set_xlim(angles[0], angles[-1])
-    ax.set_title("around the highest peak", fontsize=8.0)
-    ax.set_xlabel(r"angle $\theta$ (radians)")
-    ax.set_ylabel(r"$\rho$, linear scale")
-
-
 @styled
 def circle_figure(record: Record) -> Figure:
-    """Resolved densities over the angle and around the circle; below them the unresolved ones."""
-    kinds = sorted(set(map(record.resolved, record.shown)), reverse=True)
-    figure = new_figure(record, 9.6, 1.4 + 2.4 * len(kinds))
-    grid = figure.add_gridspec(len(kinds), 2, width_ratios=[1.8, 1.0])
-    axes = [figure.add_subplot(grid[row, 0]) for row in range(len(kinds))]
-    for ax, resolved in zip(axes, kinds, strict=True):
-        draw_curves(ax, record, resolved)
-        ax.legend(loc="best")
-    ring = figure.add_subplot(grid[0, 1], projection="polar")
+    """The resolved densities over the angle and around the circle."""
+    figure = new_figure(record, 9.6, 4.2)
+    grid = figure.add_gridspec(1, 2, width_ratios=[1.8, 1.0])
+    ax = figure.add_subplot(grid[0])
+    draw_curves(ax, record)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3)
+    ax.set_xlabel(r"angle $\theta$ (radians)")
+    ring = figure.add_subplot(grid[1], projection="polar")
     assert isinstance(ring, PolarAxes)
     draw_ring(ring, record)
     ring.set_title(r"around the circle, height $\propto\rho^{1/2}$", fontsize=8.0, pad=8.0)
-    if len(kinds) == 2:
-        draw_zoom(figure.add_subplot(grid[1, 1]), record)
-    axes[-1].set_xlabel(r"angle $\theta$ (radians)")
     return figure

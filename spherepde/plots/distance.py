@@ -127,7 +127,7 @@ def draw_distance(ax: Axes, record: Record, p: int = 2, *, brief: bool = False) 
     found = phases_of(record, geodesic.values, geodesic.until)
     if found is not None:
         draw_phases(ax, record, found, predicted=record.rate if p == 2 else None, window=p == 2, brief=brief)
-    marks = horizons(record) + draw_terminal_window(ax, record, named=p == 2)
+    marks = horizons(record) + draw_terminal_window(ax, record, after=found if p == 2 else None, named=p == 2)
     if record.log_beta is not None:
         marks.append(Mark(record.log_beta, r"$t=\log\beta$", THEORY))
     draw_marks(ax, marks, label=p == 2, places=("top", "center"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.patches import Ellipse, Patch
 from matplotlib.patheffects import withStroke
 
 from .record import Real, Record
-from .style import GUIDE, WARNING, new_figure, number, styled, time_label
+from .style import GUIDE, UNRESOLVED, WARNING, new_figure, number, styled, time_label
 
 WIDTH = 720
 """Pixels across a map."""
@@ -63,23 +64,42 @@ def pixel_directions(frame: Real, width: int) -> Real:
     return np.stack(local, axis=-1) @ frame.T
 
 
-def density_rasters(record: Record, indices: list[int]) -> list[Real]:
+def density_rasters(record: Record, indices: Sequence[int]) -> list[Real]:
     """Densities at the pixels, exact values of the band-limited snapshots (no interpolation)."""
     points = pixel_directions(map_frame(record), WIDTH)
     flat = points.reshape(-1, 3)
     return [record.space.evaluate(record.coefficients(i), flat).reshape(points.shape[:2]) for i in indices]
 
 
-def colour_scale(record: Record, indices: list[int], rasters: list[Real]) -> LogNorm:
-    """A log scale over the resolved maps (all, if none is): Gibbs peaks of the others must not stretch it."""
-    trusted = [raster for index, raster in zip(indices, rasters, strict=True) if record.resolved(index)] or rasters
-    top = max(float(raster.max()) for raster in trusted)
-    positive = min(float(raster[raster > 0.0].min()) for raster in trusted)
+def colour_scale(rasters: Sequence[Real]) -> LogNorm:
+    """A log scale over some maps."""
+    top = max(float(raster.max()) for raster in rasters)
+    positive = min(float(raster[raster > 0.0].min()) for raster in rasters)
     return LogNorm(max(positive, top * 10.0**-DECADES), max(top, positive * 1.01))
 
 
-def draw_map(ax: Axes, record: Record, index: int, raster: Real, norm: LogNorm) -> AxesImage:
-    """One map with its time, its range and E; negative values show the ground below the map."""
+def draw_maps(figure: Figure | SubFigure, axes: list[Axes], record: Record, indices: Sequence[int]) -> None:
+    """Maps of the resolved snapshots with one colour bar; the others are blank, and say why.
+
+    Beyond the field horizon the band-limited density is a kernel of the grid, not the density: it is not drawn.
+    """
+    resolved = [index for index in indices if record.resolved(index)]
+    rasters = dict(zip(resolved, density_rasters(record, resolved), strict=True))
+    norm = colour_scale(list(rasters.values())) if rasters else None
+    images = []
+    for ax, index in zip(axes, indices, strict=False):
+        if norm is not None and index in rasters:
+            images.append(_draw_map(ax, record, index, rasters[index], norm))
+        else:
+            ax.add_patch(Ellipse((0.0, 0.0), 4.0, 2.0, facecolor=UNRESOLVED, edgecolor="0.3", linewidth=0.8))
+            ax.text(0.0, 0.0, "not resolved\non the grid", ha="center", va="center", fontsize=7.5, color=GUIDE)
+        _finish(ax, record, index)
+    if images:
+        add_colour_bar(figure, images[0], axes, list(rasters.values()))
+
+
+def _draw_map(ax: Axes, record: Record, index: int, raster: Real, norm: LogNorm) -> AxesImage:
+    """One map with its range and E; negative values show the ground below the map."""
     rim = Ellipse((0.0, 0.0), 4.0, 2.0, facecolor=NEGATIVE, edgecolor="none")
     ax.add_patch(rim)
     colours = colormaps[COLOURS].with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
@@ -96,13 +116,16 @@ def draw_map(ax: Axes, record: Record, index: int, raster: Real, norm: LogNorm) 
     image.set_clip_path(rim)
     ax.add_patch(Ellipse((0.0, 0.0), 4.0, 2.0, facecolor="none", edgecolor="0.3", linewidth=0.8))
     _mark_eigenspace(ax, record)
+    span = rf"${number(raster.min())}\leq\rho\leq{number(raster.max())}$"
+    ax.text(0.0, -1.08, span, ha="center", va="top", fontsize=7.5, color=WARNING if record.doubt(index) else GUIDE)
+    return image
+
+
+def _finish(ax: Axes, record: Record, index: int) -> None:
+    """The frame of a map, and its time above it."""
     ax.set(xlim=(-2.02, 2.02), ylim=(-1.02, 1.02), aspect="equal")
     ax.set_axis_off()
-    doubt = record.doubt(index)
-    ax.set_title(time_label(record, index), color=WARNING if doubt else "black", pad=3.0)
-    span = rf"${number(raster.min())}\leq\rho\leq{number(raster.max())}$"
-    ax.text(0.0, -1.08, span, ha="center", va="top", fontsize=7.5, color=WARNING if doubt else GUIDE)
-    return image
+    ax.set_title(time_label(record, index), color=WARNING if record.doubt(index) else "black", pad=3.0)
 
 
 def _mark_eigenspace(ax: Axes, record: Record) -> None:
@@ -142,10 +165,7 @@ def maps_figure(record: Record) -> Figure:
     rows = -(-len(shown) // columns)
     figure = new_figure(record, 3.3 * columns + 0.9, 2.05 * rows + 0.85)
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
-    rasters = density_rasters(record, shown)
-    norm = colour_scale(record, shown, rasters)
-    images = [draw_map(ax, record, i, raster, norm) for ax, i, raster in zip(axes, shown, rasters, strict=False)]
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
-    add_colour_bar(figure, images[0], axes, rasters)
+    draw_maps(figure, axes, record, shown)
     return figure

@@ -18,6 +18,10 @@ NEAR = 0.06
 """Lines closer than this fraction of the axes would have names on top of each other."""
 
 
+MERGED = 0.04
+"""Lines closer than this fraction of the axes share one name."""
+
+
 class Mark(NamedTuple):
     """A place on the horizontal axis, its name and its colour."""
 
@@ -40,14 +44,14 @@ def draw_marks(ax: Axes, marks: Sequence[Mark], *, label: bool = False, places: 
     """Vertical lines; with ``label`` the name stands along each, left of it unless the line before is too near.
 
     Of some ``places`` (keys of HEIGHTS) a name takes the one farthest from the curves: draw those first, and set the
-    limits.
+    limits. Lines too close to each other share one name, "first, second".
     """
     left, right = ax.get_xlim()
     previous = -np.inf
-    for mark in sorted(marks):
-        if not left <= mark.x <= right:
-            continue
+    seen = sorted(mark for mark in marks if left <= mark.x <= right)
+    for mark in seen:
         ax.axvline(mark.x, color=mark.colour, linewidth=1.0, linestyle=(0, (5, 1.5, 1, 1.5)), gid=mark.words)
+    for mark in merged(seen, MERGED * (right - left)):
         across = (mark.x - left) / (right - left)
         before = across > NEAR and (across - previous > NEAR or across > 1.0 - NEAR)
         previous = across
@@ -66,6 +70,18 @@ def draw_marks(ax: Axes, marks: Sequence[Mark], *, label: bool = False, places: 
                 ha="right" if before else "left",
                 bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
             )
+
+
+def merged(marks: Sequence[Mark], near: float) -> list[Mark]:
+    """Sorted marks, those within ``near`` of the first of a group made one: all names, the loudest colour."""
+    groups: list[Mark] = []
+    for mark in marks:
+        if groups and mark.x - groups[-1].x < near:
+            first = groups.pop()
+            colour = WARNING if WARNING in (first.colour, mark.colour) else first.colour
+            mark = Mark(first.x, f"{first.words}, {mark.words}", colour)
+        groups.append(mark)
+    return groups
 
 
 def _clearance(ax: Axes, across: float, height: float) -> float:

@@ -9,7 +9,7 @@ from matplotlib.projections.polar import PolarAxes
 from .circle import draw_curves, draw_ring
 from .distance import draw_distance
 from .energy import draw_energy
-from .maps import add_colour_bar, colour_scale, density_rasters, draw_map
+from .maps import draw_maps
 from .marks import draw_marks, horizons
 from .moments import draw_mean, draw_second_moment
 from .record import Record
@@ -27,16 +27,13 @@ def overview_figure(record: Record) -> Figure:
     if record.dim == 3:
         shown = record.shown[:MAPS]
         axes = list(above.subplots(1, len(shown), squeeze=False).ravel())
-        rasters = density_rasters(record, shown)
-        norm = colour_scale(record, shown, rasters)
-        images = [draw_map(ax, record, i, raster, norm) for ax, i, raster in zip(axes, shown, rasters, strict=True)]
-        add_colour_bar(above, images[0], axes, rasters)
+        draw_maps(above, axes, record, shown)
     else:
         grid = above.add_gridspec(1, 2, width_ratios=[2.6, 1.0])
         curves = above.add_subplot(grid[0])
-        draw_curves(curves, record, any(map(record.resolved, record.shown)))
+        draw_curves(curves, record)
         curves.set_xlabel(r"angle $\theta$ (radians)")
-        curves.legend(loc="best")
+        curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=6, fontsize=7.0)
         ring = above.add_subplot(grid[1], projection="polar")
         assert isinstance(ring, PolarAxes)
         draw_ring(ring, record)

@@ -100,7 +100,7 @@ class Record:
     def shown(self) -> list[int]:
         """Snapshots to show: the first, the last, and others evenly spread over the resolved time and the rest."""
         times = self.run.times
-        resolved = int(np.searchsorted(times, np.inf if self.field_horizon is None else self.field_horizon))
+        resolved = int(np.searchsorted(times, self.resolved_until))
         if 0 < resolved < len(times):
             before = np.linspace(times[0], times[resolved - 1], RESOLVED_SHARE)
             after = np.linspace(times[resolved - 1], times[-1], SHOWN - RESOLVED_SHARE + 1)[1:]
@@ -110,8 +110,19 @@ class Record:
         return sorted({int(np.argmin(np.abs(times - t))) for t in wanted})
 
     def resolved(self, index: int) -> bool:
-        """Whether the density of a snapshot is resolved: taken before the field horizon."""
-        return self.field_horizon is None or bool(self.run.times[index] < self.field_horizon)
+        """Whether the density of a snapshot is resolved: taken before the field horizon and before nodes took over."""
+        return bool(self.run.times[index] < self.resolved_until)
+
+    @property
+    def resolved_until(self) -> float:
+        """When the grid ceased to resolve the density, or nodes took over; infinite if neither happened."""
+        return min((t for t in (self.field_horizon, self.handover) if t is not None), default=np.inf)
+
+    @property
+    def unresolved_note(self) -> str:
+        """Which of the times shown are left out of the curves of the density, and why; empty if none is."""
+        times = [f"{self.run.times[index]:.4g}" for index in self.shown if not self.resolved(index)]
+        return f"not resolved on the grid:\nt = {', '.join(times)}" if times else ""
 
     def doubt(self, index: int) -> str:
         """What is wrong with the density of a snapshot, in a word or two; empty before the field horizon."""

@@ -53,6 +53,8 @@ STYLE: dict[str, Any] = {
 COMPONENTS = ("#0072B2", "#E69F00", "#009E73")
 """Colours of the coordinate axes 1, 2, 3 (Okabe and Ito's, told apart by every eye)."""
 INK, GUIDE, THEORY, WARNING = "0.15", "0.45", "#7A3E9D", "#C1272D"
+UNRESOLVED = "0.85"
+"""The ground where a density is not resolved."""
 TIME_LABEL = "time $t$ (dimensionless)"
 LETTERS_PER_INCH = 12.0
 """Of a title."""
@@ -125,7 +127,7 @@ def time_axis(ax: Axes, record: Record, label: bool = True) -> None:
 
 def log_limits(ax: Axes, *values: Real, decades: float = 18.0) -> bool:
     """A log axis around the positive ones among some values; False, and a linear axis, if there are none."""
-    positive = np.concatenate([v[np.isfinite(v) & (v > 0.0)] for v in map(np.ravel, values)])
+    positive = np.concatenate([np.empty(0), *(v[np.isfinite(v) & (v > 0.0)] for v in map(np.ravel, values))])
     if not positive.size:
         return False
     top = float(positive.max())

@@ -17,7 +17,7 @@ SHOWN_UP_TO = 30.0
 
 
 def draw_departure(ax: Axes, record: Record, found: RunPhases) -> None:
-    """The distance to E with the predicted rates of decay and, after the turn, of escape."""
+    """The distance to E with the predicted rate of decay; the rate of escape is that of the displacement."""
     t, values = usable(record.t, record.series["distance_to_E"])
     draw_trusted(ax, t, values, record.velocity_horizon, color=COMPONENTS[0], label="distance to $E$")
     log_limits(ax, values)
@@ -26,10 +26,6 @@ def draw_departure(ax: Axes, record: Record, found: RunPhases) -> None:
     if theory is not None and theory.wasserstein_2.value is not None and decay is not None:
         rate = theory.wasserstein_2.value
         draw_slope(ax, decay.window, decay.level / above, -rate, f"predicted decay {rate:.4g}")
-    fit = None if found.end is None else found.end.escape
-    if theory is not None and theory.escape.value is not None and fit is not None:
-        level = float(np.exp(np.interp(0.5 * sum(fit.window), t, np.log(values))))
-        draw_slope(ax, fit.window, level / above, theory.escape.value, f"predicted escape {theory.escape.value:.4g}")
     ax.set_ylabel("distance to $E$")
 
 

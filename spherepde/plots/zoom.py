@@ -13,6 +13,7 @@ from ..characteristics import Characteristics
 from ..errors import InputError
 from ..tokens import gauss_tokens
 from ..tokens.points import check_points, normalised
+from .circle import PI_TICKS
 from .maps import COLOURS, NEGATIVE, add_colour_bar
 from .record import Record
 from .style import INK, WARNING, log_limits, new_figure, number, styled
@@ -55,14 +56,20 @@ def window_points(centre: ArrayLike, width: float, across: int) -> tuple[Real, R
     return normalised(points), axis
 
 
-def densest(characteristics: Characteristics, t: float) -> tuple[Real, float]:
-    """The densest place (d,) at time t, and the width of a window that shows it."""
+def carried(characteristics: Characteristics, t: float) -> tuple[Real, Real, Real]:
+    """Nodes of the initial density carried to time t (n, d), their weights (n,) and log ρ there (n,)."""
     dim = characteristics.dim
     nodes, weights = gauss_tokens(characteristics.initial.function, NODES_DEGREE[dim], dim)
     moved = characteristics.flow(nodes, characteristics.start, t)
     log_density = np.log(np.maximum(characteristics.initial(nodes), 1e-300)) - moved.log_jacobian
-    centre = moved.points[int(np.argmax(log_density))]
-    angle = 2.0 * np.arcsin(np.minimum(0.5 * np.linalg.norm(moved.points - centre, axis=1), 1.0))
+    return moved.points, weights, log_density
+
+
+def densest(characteristics: Characteristics, t: float) -> tuple[Real, float]:
+    """The densest place (d,) at time t, and the width of a window that shows it."""
+    points, weights, log_density = carried(characteristics, t)
+    centre = points[int(np.argmax(log_density))]
+    angle = 2.0 * np.arcsin(np.minimum(0.5 * np.linalg.norm(points - centre, axis=1), 1.0))
     near = np.argsort(angle)
     near = near[angle[near] < 0.5 * np.pi]
     held = np.cumsum(weights[near])
@@ -80,33 +87,80 @@ def draw_zoom(
 ) -> None:
     """Fill a figure with the density at time t in a window of angular width ``width`` (radians) about ``centre`` (d,).
 
-    On S¹ a curve over the angle, on S² a map of the tangent plane; axes are in units of the width. With a ``record``,
-    beside it what its grid sees there: the band-limited density of the snapshot nearest to t, on the same scale.
+    On S¹ a curve over the angle and, beside it, the whole circle with the window marked; on S² a map of the tangent
+    plane and, with a ``record``, what its grid sees there: the band-limited density of the snapshot nearest to t, on
+    the same scale. Offsets are in units of the width. The title says where the centre is and which mass is in sight.
     Raises InputError as :func:`window_points` and :meth:`Characteristics.density` do.
     """
-    points, axis = window_points(centre, width, CURVE if characteristics.dim == 2 else PIXELS)
-    values = {"along characteristics": characteristics.density(t, points)}
-    if record is not None:
-        index = int(np.argmin(np.abs(record.run.times - t)))
-        name = f"on the grid, lmax {record.space.lmax}"
-        values[name] = record.space.evaluate(record.coefficients(index), points)
-    axes = list(figure.subplots(1, len(values), sharey=characteristics.dim == 2, squeeze=False).ravel())
-    draw = _draw_curves if characteristics.dim == 2 else _draw_maps
-    draw(figure, axes, axis, list(values.values()))
-    for ax, name in zip(axes, values, strict=True):
-        ax.set_title(rf"$t={t:.4g}$, {name}", color=INK if ax is axes[0] else WARNING)
-        ax.set_xlabel(rf"offset, in units of ${number(width)}$ radians")
+    c = np.asarray(centre, dtype=np.float64)
+    points, axis = window_points(c, width, CURVE if characteristics.dim == 2 else PIXELS)
+    values = characteristics.density(t, points)
+    seen = f"centre {_place(c)}, mass in the frame {mass_in_frame(values, axis, width):.4g}"
+    if characteristics.dim == 2:
+        axes = list(figure.subplots(1, 2))
+        _draw_curve(axes[0], axis, values)
+        _draw_circle(axes[1], characteristics, t, c, width)
+    else:
+        maps = [values]
+        if record is not None:
+            index = int(np.argmin(np.abs(record.run.times - t)))
+            maps.append(record.space.evaluate(record.coefficients(index), points))
+        axes = list(figure.subplots(1, len(maps), squeeze=False).ravel())
+        _draw_maps(figure, axes, axis, maps)
+        for ax in axes[1:]:
+            assert record is not None
+            ax.set_title(f"on the grid, lmax {record.space.lmax}", color=WARNING)
+            ax.set_xlabel(rf"offset, in units of ${number(width)}$ radians")
+    axes[0].set_title(f"$t={t:.4g}$, along characteristics\n{seen}", color=INK)
+    axes[0].set_xlabel(rf"offset, in units of ${number(width)}$ radians")
 
 
-def _draw_curves(figure: Figure | SubFigure, axes: list[Axes], axis: Real, curves: list[Real]) -> None:
-    for ax, values in zip(axes, curves, strict=True):
-        ax.plot(axis, np.where(values > 0.0, values, np.nan), color=INK)
-        if np.any(values < 0.0):
-            ax.plot(axis, np.where(values < 0.0, -values, np.nan), color=WARNING, label=r"$-\rho$")
-            ax.legend()
-        ax.set_xlim(-0.5, 0.5)
-    log_limits(axes[0], *map(np.abs, curves))
-    axes[0].set_ylabel(r"density $\rho$ per unit length")
+def mass_in_frame(values: Real, axis: Real, width: float) -> float:
+    """The mass of a window from the density (n,) at its :func:`window_points`, by the trapezoidal rule.
+
+    On S² the exponential image of a square has the area element sin r / r at the angle r from its centre.
+    """
+    if len(values) == len(axis):
+        return float(np.trapezoid(values, width * axis))
+    angle = width * np.hypot(axis[:, None], axis[None, :])
+    density = values.reshape(len(axis), len(axis)) * np.sinc(angle / np.pi)
+    return float(np.trapezoid(np.trapezoid(density, width * axis, axis=1), width * axis))
+
+
+def _place(centre: Real) -> str:
+    """The centre of a window in words: its angle, or its coordinates."""
+    if len(centre) == 2:
+        return rf"$\theta={np.arctan2(centre[1], centre[0]):.4f}$"
+    return "(" + ", ".join(f"{x:.3f}" for x in centre).replace("-", "−") + ")"
+
+
+def _draw_curve(ax: Axes, axis: Real, values: Real) -> None:
+    ax.plot(axis, values, color=INK)
+    ax.set_xlim(-0.5, 0.5)
+    log_limits(ax, values)
+    ax.set_ylabel(r"density $\rho$ per unit length")
+
+
+def _draw_circle(ax: Axes, characteristics: Characteristics, t: float, centre: Real, width: float) -> None:
+    """The density of the whole circle: at equally spaced angles, in the window, and where carried nodes went."""
+    theta = np.linspace(-np.pi, np.pi, CURVE)
+    even = np.stack([np.cos(theta), np.sin(theta)], axis=-1)
+    nodes, _, log_density = carried(characteristics, t)
+    window, _ = window_points(centre, width, CURVE)
+    points = np.concatenate([even, window])
+    angles = np.concatenate([theta, np.arctan2(window[:, 1], window[:, 0]), np.arctan2(nodes[:, 1], nodes[:, 0])])
+    rho = np.concatenate([characteristics.density(t, points), np.exp(log_density)])
+    order = np.argsort(angles)
+    ax.plot(angles[order], rho[order], color=INK)
+    middle = float(np.arctan2(centre[1], centre[0]))
+    for turn in (-2.0 * np.pi, 0.0, 2.0 * np.pi):
+        ax.axvspan(middle + turn - 0.5 * width, middle + turn + 0.5 * width, color=WARNING, alpha=0.2, linewidth=1.0)
+    log_limits(ax, rho)
+    ax.set_xlim(-np.pi, np.pi)
+    ax.set_xticks(*PI_TICKS)
+    ax.set_xlabel(r"angle $\theta$ (radians)")
+    ax.set_ylabel(r"density $\rho$ per unit length")
+    ax.set_title("the whole circle; red: the frame", color=INK)
 
 
 def _draw_maps(figure: Figure | SubFigure, axes: list[Axes], axis: Real, maps: list[Real]) -> None:
