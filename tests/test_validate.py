@@ -46,7 +46,7 @@ TIMES = np.array([0.0, 0.06, 0.12])
 VALUES = {2: np.diag([1.0, -0.5]), 3: np.diag([1.0, 0.4, -0.3])}
 INITIAL = {2: von_mises_fisher([0.4, 0.9], 4.0), 3: von_mises_fisher([0.4, 0.4, 0.8], 4.0)}
 COUNT = 2000
-CLUSTER, CLUSTER_TIMES = reference("circle_cluster"), np.arange(9.0)
+CLUSTER, CLUSTER_TIMES = reference("circle_cluster"), np.array([0.0, 4.0, 8.0])
 
 
 def head_of(dim, beta=BETA, sign=1.0):
@@ -320,7 +320,7 @@ def test_samples_that_interact_have_the_error_of_tokens_that_do(runs):
 # ---- samples that interact, where independent ones are not enough
 
 
-def dense_runge_kutta(seed, beta=1.0, sign=1.0, count=200, step=0.1, initial=None):
+def dense_runge_kutta(seed, beta=1.0, sign=1.0, count=100, step=0.1):
     """Somebody else's code for ``circle_cluster``: dense softmax and the classical method of order four."""
 
     def rate(x):
@@ -335,36 +335,36 @@ def dense_runge_kutta(seed, beta=1.0, sign=1.0, count=200, step=0.1, initial=Non
         second = rate(x + 0.5 * step * first)
         third = rate(x + 0.5 * step * second)
         x = normalised(x + step / 6.0 * (first + 2.0 * second + 2.0 * third + rate(x + step * third)))
-        if row % 10 == 0:
+        if row % 40 == 0:
             rows.append(x)
     return {"t": CLUSTER_TIMES, "x": np.stack(rows)}
 
 
 def test_right_interacting_tokens_are_inside_by_default():
-    left = 0
-    for seed in range(4):
-        tokens = dense_runge_kutta(seed)
-        found = assert_matches_reference(tokens, "circle_cluster", samples=99)
-        if found.first is None:
-            assert found.kind == "independent"
-            continue
-        left += 1
-        assert found.kind == "interacting" and "outside the band of independent samples" in found.sentence
-        assert "inside that of samples that interact as the model says" in found.sentence and found.exit_status == 0
-        assert "independent  interacting" in found.table() and found.to_json()["independent"]["inside"] is False
-    number("right tokens of 4 seeds that leave the band of independent samples", left, 3, atol=1)
-    alone = compare_tokens(tokens, CLUSTER, samples=99, interacting=True)
-    if found.first is not None:
-        np.testing.assert_array_equal(alone.limit["wasserstein_1"], found.limit["wasserstein_1"])
+    for seed in (0, 1):
+        found = assert_matches_reference(dense_runge_kutta(seed), "circle_cluster", samples=99)
+        assert found.kind == "interacting" and found.exit_status == 0 and not found.outside.any()
+        assert "outside the band of independent samples" in found.sentence
+        assert "inside that of samples that interact as the model says" in found.sentence
+        assert "independent  interacting" in found.table()
+        apart = found.to_json()["independent"]
+        assert apart["inside"] is False and apart["outside"][-1]
+        ratio = found.limit["moment_score"][-1] / apart["limit"]["moment_score"][-1]
+        print(f"NUMBER limit of samples that interact over that of independent ones at t = 8: {ratio}")
+        assert ratio > 5.0
+    alone = compare_tokens(dense_runge_kutta(1), CLUSTER, samples=99, interacting=True)
+    assert alone.first is None and alone.against == found.against == "circle_cluster"
+    for name, limit in alone.limit.items():
+        np.testing.assert_array_equal(limit, found.limit[name])
 
 
-@pytest.mark.parametrize("change", [{"beta": 3.0}, {"sign": -1.0}])
+@pytest.mark.parametrize("change", [{"beta": 3.0}, pytest.param({"sign": -1.0}, marks=pytest.mark.slow)])
 def test_wrong_interacting_tokens_are_outside_of_both(change):
     found = compare_tokens(dense_runge_kutta(0, **change), CLUSTER, samples=99)
-    assert found.kind == "interacting" and not found.inside and found.against == "circle_cluster"
     excess = max(float((found.values[name] / found.limit[name]).max()) for name in found.limit)
-    print(f"NUMBER {change}: {excess} times the limit of samples that interact")
-    assert "independent ones and those that interact" in found.sentence and excess > 1.5
+    print(f"NUMBER {change}: {excess} times the limit of samples that interact; {found.sentence}")
+    assert found.kind == "interacting" and not found.inside and excess > 1.2
+    assert "independent ones and those that interact" in found.sentence
 
 
 def test_asterisks_are_where_a_limit_is_exceeded(runs):
