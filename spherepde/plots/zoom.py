@@ -154,13 +154,14 @@ def _draw_circle(ax: Axes, characteristics: Characteristics, t: float, centre: R
     ax.plot(angles[order], rho[order], color=INK)
     middle = float(np.arctan2(centre[1], centre[0]))
     for turn in (-2.0 * np.pi, 0.0, 2.0 * np.pi):
-        ax.axvspan(middle + turn - 0.5 * width, middle + turn + 0.5 * width, color=WARNING, alpha=0.2, linewidth=1.0)
+        ax.axvspan(middle + turn - 0.5 * width, middle + turn + 0.5 * width, color=WARNING, alpha=0.2, linewidth=0.0)
+    ax.plot(middle, 1.02, "v", color=WARNING, transform=ax.get_xaxis_transform(), clip_on=False, gid="frame")
     log_limits(ax, rho)
     ax.set_xlim(-np.pi, np.pi)
     ax.set_xticks(*PI_TICKS)
     ax.set_xlabel(r"angle $\theta$ (radians)")
     ax.set_ylabel(r"density $\rho$ per unit length")
-    ax.set_title("the whole circle; red: the frame", color=INK)
+    ax.set_title("the whole circle; the red triangle marks the frame", color=INK, pad=12.0)
 
 
 def _draw_maps(figure: Figure | SubFigure, axes: list[Axes], axis: Real, maps: list[Real]) -> None:
