@@ -11,6 +11,7 @@ configuration again and compares every moment with the stored one: the differenc
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -73,8 +74,8 @@ def solve(configuration: Path, out: Path, settings: Sequence[str] = ()) -> None:
         raise InputError(f"{configuration}: the run ended early, {result.reason}")
 
 
-def make(name: str, check: bool) -> Made:
-    """Run one configuration and write its reference, or compare it with the one that is there."""
+def make(name: str, check: bool, fresh: Path) -> Made:
+    """Run one configuration and write its reference to a folder, or compare it with the one that is there."""
     configuration, start = FOLDER / f"{name}.toml", perf_counter()
     config = load_config(configuration)
     if config.time.rtol is None:
@@ -83,7 +84,7 @@ def make(name: str, check: bool) -> Made:
         finer, looser = (Path(folder) / f"{name}.{which}.h5" for which in ("run", "looser"))
         solve(configuration, finer)
         solve(configuration, looser, [f"time.rtol={LOOSER * config.time.rtol}", *PLAIN])
-        target = Path(folder) / f"{name}.h5" if check else FOLDER / f"{name}.h5"
+        target = fresh / f"{name}.h5"
         with RunFile(finer) as run, RunFile(looser) as other:
             size = write_reference(target, run, other, configuration.read_text(encoding="utf-8"))
         made = read_reference(target)
@@ -95,10 +96,18 @@ def make(name: str, check: bool) -> Made:
 
 
 def made_in_turn(names: list[str], check: bool, workers: int) -> Iterator[Made]:
-    """The references as they get ready; processes of their own, one thread each."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(make, name, check) for name in names]):
+    """The references as they get ready; processes of their own, one thread each.
+
+    They replace the stored ones once all are there, so that each tells of the commit it was made with, unchanged.
+    """
+    with (
+        TemporaryDirectory() as folder,
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+    ):
+        for future in as_completed([pool.submit(make, name, check, Path(folder)) for name in names]):
             yield future.result()
+        for name in [] if check else names:
+            shutil.copyfile(Path(folder) / f"{name}.h5", FOLDER / f"{name}.h5")
 
 
 def write_checksums() -> None:
