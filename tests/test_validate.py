@@ -258,11 +258,12 @@ def test_wrong_codes_are_outside_and_the_right_one_is_not(judge, dim, name):
 
 
 @pytest.mark.slow
-def test_wrong_codes_are_outside_the_band_of_samples_that_interact(judge):
-    assert not judge(2, tokens_of(2, 0), True)[0].overall_outside
-    for name in ("beta 5 % too large", "beta 5 % too small"):
-        judged, ratio = judge(2, WRONG[name](2), True)
-        print(f"NUMBER S^1, {name}: {ratio:.3g} times the limit of samples that interact, p {judged.overall_p}")
+@pytest.mark.parametrize("dim", [2, 3])
+def test_wrong_codes_are_outside_the_band_of_samples_that_interact(judge, dim):
+    assert not judge(dim, tokens_of(dim, 0), True)[0].overall_outside
+    for name, tokens in WRONG.items():
+        judged, ratio = judge(dim, tokens(dim), True)
+        print(f"NUMBER S^{dim - 1}, {name}: {ratio:.3g} times the limit of samples that interact")
         assert judged.overall_outside and not judged.outside[0] and ratio > 1.3
 
 
