@@ -5,6 +5,7 @@ from shutil import copy2
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).parent
 
@@ -22,6 +23,15 @@ class BuildWithReferences(build_py):
                 copy2(path, target)
 
 
+class SourceWithReferences(sdist):
+    """Puts the reference runs into source archives, from which the package is built as from a checkout."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """The tree of the archive, with data/references."""
+        references = sorted((ROOT / "data" / "references").iterdir())
+        super().make_release_tree(base_dir, [*files, *(str(path.relative_to(ROOT)) for path in references)])
+
+
 setup(
     name="spherepde",
     version="0.1.0",
@@ -30,7 +40,7 @@ setup(
     long_description_content_type="text/markdown",
     license="GPL-3.0-or-later",
     python_requires=">=3.11",
-    cmdclass={"build_py": BuildWithReferences},
+    cmdclass={"build_py": BuildWithReferences, "sdist": SourceWithReferences},
     packages=find_packages(include=["spherepde", "spherepde.*"]),
     package_data={"spherepde": ["py.typed"]},
     install_requires=[

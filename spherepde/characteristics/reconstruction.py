@@ -32,6 +32,19 @@ CURVE_ROUNDS, CURVE_POINTS = 40, 1 << 18
 """Rounds of halving the arcs of a curve, and how many points it may get."""
 
 
+def carry_along(
+    velocity: RecordedVelocity, cells: CellMeasure, start: float, stop: float, tolerance: float, *, rtol: float
+) -> CellMeasure:
+    """Cells moved by a recorded velocity from one time to another, of which every integral keeps the tolerance."""
+    for begin, end in segments(velocity, start, stop):
+
+        def moving(t: float, points: Real, weights: Real, since: float = begin) -> Real:
+            return velocity(t, points, since)
+
+        cells = carry(cells, moving, begin, end, Resolution(tolerance), rtol=rtol)
+    return cells
+
+
 class WeightedSample(NamedTuple):
     """Points (n, d) with weights (n,) of sum 1, and how many independent points of equal weight they are worth."""
 
@@ -144,16 +157,10 @@ class Characteristics:
     def measures(self, times: Sequence[float], tolerance: float = 1e-8) -> Iterator[CellMeasure]:
         """The measures at several increasing times, each carried on from the one before."""
         cells, now = initial_cells(self.initial, self.dim, tolerance), self.start
-        resolution = Resolution(tolerance)
         for t in times:
             if t < now:
                 raise InputError(f"measures: expected increasing times from {self.start:g} on, got {t!r} after {now:g}")
-            for a, b in segments(self.velocity, now, t):
-
-                def velocity(s: float, points: Real, weights: Real, since: float = a) -> Real:
-                    return self.velocity(s, points, since)
-
-                cells = carry(cells, velocity, a, b, resolution, rtol=max(self.rtol, SHARE * tolerance))
+            cells = carry_along(self.velocity, cells, now, t, tolerance, rtol=max(self.rtol, 1e-3 * tolerance))
             now = t
             yield cells
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adaptive import CellMeasure, Resolution, carry, initial_cells
+from ..adaptive import initial_cells
 from ..characteristics import RecordedVelocity
+from ..characteristics.reconstruction import carry_along
 from ..characteristics.record import RowsOfMoments
 from ..densities import Density
 from ..diagnostics import Diagnostics
@@ -105,8 +106,9 @@ def hand_over(
     for coarser, leaves in ((1.0, end), (COARSER, EARLIER * end)):
         most = MOST_NODES[dim] if coarser == 1.0 else MOST_NODES[dim] // 2
         flow = LagrangianFlow(law, FINE[dim] * coarser, most_nodes=most, threads=space.threads)
-        cells = initial_cells(initial, dim, BUILD[dim] * coarser, axis=pole(diagnostics.limit_space))
-        cells = carried(cells, velocity, 0.0, leaves, BUILD[dim] * coarser)
+        build = BUILD[dim] * coarser
+        cells = initial_cells(initial, dim, build, axis=pole(diagnostics.limit_space))
+        cells = carry_along(velocity, cells, 0.0, leaves, build, rtol=max(0.1 * build, 1e-11))
         if coarser == 1.0:
             say(f"handover at t = {end:.4g}: {cells.weights.size} weighted nodes go on where the grid ends")
         track = Track(flow, cells, leaves)
@@ -115,17 +117,6 @@ def hand_over(
                 pass
         tracks.append(track)
     return TokenContinuation(diagnostics, tracks[0], tracks[1], offsets)
-
-
-def carried(cells: CellMeasure, velocity: RecordedVelocity, start: float, stop: float, tolerance: float) -> CellMeasure:
-    """Cells moved by a recorded velocity, of which every integral keeps the tolerance."""
-
-    def moving(t: float, points: Real, weights: Real) -> Real:
-        return velocity(t, points)
-
-    return carry(
-        cells, moving, start, stop, Resolution(tolerance), rtol=max(0.1 * tolerance, 1e-11), breaks=velocity.breaks
-    )
 
 
 def pole(target: DominantEigenspace | None) -> Real | None:
