@@ -476,7 +476,7 @@ def cli(monkeypatch, capsys):
 
 def test_command_line(cli, runs, tmp_path):
     right, wrong = tmp_path / "right.npz", tmp_path / "wrong.npz"
-    np.savez(right, **tokens_of(2, 0, count=500))
+    np.savez(right, **tokens_of(2, 3, count=500))
     np.savez(wrong, **tokens_of(2, 0, head_of(2, sign=-1.0), count=100))
     status, out, _ = cli("validate", right, "--against", runs[2], "--samples", 99, "--quiet")
     assert status == 0 and "inside: 500 tokens are as close to run2.h5 as exact samples are" in out
