@@ -22,7 +22,7 @@ test-all: install
 	$(RUN) -m pytest
 
 bench: install
-	$(RUN) validation/benchmarks.py --out "$(OUT)/benchmarks"
+	$(RUN) validation/benchmarks --out "$(OUT)/benchmarks"
 
 lint: install
 	$(VENV)/bin/ruff check .

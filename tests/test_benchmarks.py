@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ VALIDATION = Path(__file__).resolve().parents[1] / "validation"
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch):
     """Make the modules beside the scripts importable, as they are for a script."""
-    monkeypatch.syspath_prepend(str(VALIDATION))
+    for folder in (VALIDATION, VALIDATION / "benchmarks"):
+        monkeypatch.syspath_prepend(str(folder))
 
 
 def run_script(monkeypatch, module, *options):
@@ -100,8 +102,7 @@ def test_plain_sums_and_fast_ones_agree_with_the_token_code(dim, ratio):
 
 
 def test_everything_but_runs_at_small_size(tmp_path, monkeypatch, capsys):
-    import benchmarks
-
+    benchmarks = import_module("benchmarks.__main__")
     options = ["--lmax", "63", "--tokens", "4000", "--repeats", "2", "--beta", "20", "--no-runs", "--no-transport"]
     run_script(monkeypatch, benchmarks, *options, "--out", str(tmp_path / "new"))
     printed = capsys.readouterr().out

@@ -1,7 +1,7 @@
 r"""Speed of transport: semi-discrete on S² beside POT's solver, and what a run pays for its distances.
 
-    python validation/transport_benchmarks.py          # about three minutes, one thread
-    python validation/transport_benchmarks.py --full   # with 10 000 atoms, about a quarter of an hour more
+    python validation/benchmarks/transport_benchmarks.py          # about three minutes, one thread
+    python validation/benchmarks/transport_benchmarks.py --full   # with 10 000 atoms, about a quarter of an hour more
 
 Both write ``transport.json`` into the folder ``--out``.
 

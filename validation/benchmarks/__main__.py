@@ -1,8 +1,8 @@
 """Speed against the yardsticks: every number beside what was wanted, ratios measured in turn in one process.
 
-    python validation/benchmarks.py                    # one thread, some four minutes
-    python validation/benchmarks.py --full             # with lmax 255, POT and 10 000 atoms, half an hour
-    python validation/benchmarks.py --no-transport --no-runs --tokens 100000 --out out
+    python validation/benchmarks                    # one thread, some four minutes
+    python validation/benchmarks --full             # with lmax 255, POT and 10 000 atoms, half an hour
+    python validation/benchmarks --no-transport --no-runs --tokens 100000 --out out
 
 Prints the table, and writes ``benchmarks.json`` and the figure ``costs.png`` (cost against lmax and against the number
 of tokens) into the folder ``--out``. Times are processor time, which busy neighbours hardly lengthen; still, quote the
