@@ -20,7 +20,7 @@ from spherepde import RunFile
 
 Array = NDArray[np.float64]
 
-SOLVERS = Path(__file__).resolve().parents[1] / "solvers"
+SOLVERS = Path(__file__).resolve().parents[2] / "solvers"
 MOMENTS = ("mean", "second_moment")
 DISTANCE = "wasserstein_2_geodesic"
 COLD = ("--beta", "10000", "--lmax", "4095", "--companion-lmax", "3071", "--until", str(np.log(1e4)))
