@@ -4,11 +4,12 @@ VENV   := .venv
 RUN    := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python
 OUT    ?= data
 
-.PHONY: help demo test test-all lint bench install clean
+.PHONY: help demo test test-all validate lint bench install clean
 help:
 	@echo "make demo      the low-temperature experiment on the sphere: verdict, HDF5 file and figures in $(OUT)/"
 	@echo "make test      the test suite, both transform backends"
 	@echo "make test-all  the same with the tests that take minutes"
+	@echo "make validate  every claim of the theory as a number, in three minutes (FULL=1: under 45): figures and report.html"
 	@echo "make bench     speed against the yardsticks: table, JSON and figure in $(OUT)/benchmarks"
 	@echo "make lint      ruff, mypy, import-linter"
 
@@ -20,6 +21,9 @@ test: install
 
 test-all: install
 	$(RUN) -m pytest
+
+validate: install
+	$(RUN) validation/run_all.py $(if $(FULL),--full) --out "$(OUT)/validation"
 
 bench: install
 	$(RUN) validation/benchmarks --out "$(OUT)/benchmarks"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
+
+from spherepde.store import provenance
 
 from .figures import drawn
 from .lines import Claim, Measured
@@ -23,22 +25,24 @@ T = TypeVar("T")
 class Inquiry:
     """Collects what a script finds; ``full`` is its mode, ``out`` the folder of figures, JSON and kept parts (or None).
 
-    ``heading`` starts a group of claims. After each claim and figure the JSON is written anew, so that an interrupted
-    script leaves what it had.
+    ``script`` is its file, ``description`` its docstring. After each claim and figure the JSON is written anew, so that
+    an interrupted script leaves what it had.
     """
 
-    script: str
+    script: Path
     full: bool = False
     out: Path | None = None
     stale: bool = False
-    title: str = ""
+    description: str = ""
     claims: list[Claim] = field(default_factory=list)
     groups: list[tuple[str, int]] = field(default_factory=list)
     figures: list[dict[str, str]] = field(default_factory=list)
+    tables: list[dict[str, Any]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     from_other_code: bool = False
     began: float = field(default_factory=time.perf_counter)
     worked: float = field(default_factory=time.process_time)
+    provenance: dict[str, str] = field(default_factory=lambda: provenance(sys.argv))
 
     # ---- claims
 
@@ -90,10 +94,19 @@ class Inquiry:
         self.remarks.append(words)
         print(f"   {words}", flush=True)
 
+    def table(self, caption: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of text, printed and shown in the report."""
+        self.tables.append({"caption": caption, "header": list(header), "rows": [list(row) for row in rows]})
+        print(f"   {caption}", flush=True)
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            print("   " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)), flush=True)
+
     def part(self, function: Callable[..., T], *args: Any) -> T:
         """``function(*args)``, kept on disk in the full mode: an interrupted script goes on with the next part."""
-        folder = self.out / "parts" if self.full and self.out is not None else None
-        value, other = kept(folder, self.script, function, *args, stale=self.stale)
+        if not self.full or self.out is None:
+            return function(*args)
+        value, other = kept(self.out / "parts", self.script, function, *args, stale=self.stale)
         self.from_other_code |= other
         return value
 
@@ -112,20 +125,21 @@ class Inquiry:
             return
         self.out.mkdir(parents=True, exist_ok=True)
         found = {
-            "script": self.script,
-            "title": self.title,
+            "script": self.script.stem,
+            "description": self.description,
             "mode": "full" if self.full else "quick",
             "finished": finished,
             "from_other_code": self.from_other_code,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "provenance": self.provenance,
             "seconds": time.perf_counter() - self.began,
             "processor_seconds": time.process_time() - self.worked,
             "claims": [claim.to_json() for claim in self.claims],
             "groups": self.groups,
             "figures": self.figures,
+            "tables": self.tables,
             "remarks": self.remarks,
         }
-        path = self.out / f"{self.script}.json"
+        path = self.out / f"{self.script.stem}.json"
         scratch = path.with_suffix(".part")
         scratch.write_text(json.dumps(found, indent=1, ensure_ascii=False), encoding="utf-8")
         scratch.replace(path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import pickle
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,43 +13,46 @@ from typing import Any, TypeVar
 import spherepde
 
 T = TypeVar("T")
-VALIDATION = Path(__file__).resolve().parents[1]
+SHARED = (Path(__file__).with_name("fits.py"), Path(__file__).with_name("flows.py"))
+DAMAGED = (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, ValueError, TypeError)
+
+
+def sources(script: Path) -> list[Path]:
+    """The script and the modules beside it that it imports, directly or not."""
+    found, open_ = [], [script]
+    while open_:
+        path = open_.pop()
+        found.append(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            beside = (script.with_name(f"{name}.py") for name in names)
+            open_ += [path for path in beside if path.exists() and path not in (*found, *open_)]
+    return sorted(found)
 
 
 @cache
-def code_hash(script: str) -> str:
-    """Hash of all code a script's numbers come from: the package, what scripts share, and the script itself."""
-    shared = sorted(path for path in (VALIDATION / "claims").glob("*.py") if path.name in ("fits.py", "flows.py"))
+def code_hash(script: Path) -> str:
+    """Hash of the code that a script's numbers come from: the package, fits and flows, its own modules."""
     package = sorted(Path(spherepde.__file__).parent.rglob("*.py"))
-    digest = hashlib.sha256(script.encode())
-    for path in dict.fromkeys((*package, *shared, *_modules())):
+    digest = hashlib.sha256()
+    for path in (*package, *SHARED, *sources(script)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _modules() -> list[Path]:
-    """The modules beside the script that are loaded, and the script."""
-    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    return sorted({path for path in map(Path, filter(None, files)) if path.resolve().parent == VALIDATION})
-
-
-def kept(
-    folder: Path | None, script: str, function: Callable[..., T], *args: Any, stale: bool = False
-) -> tuple[T, bool]:
+def kept(folder: Path, script: Path, function: Callable[..., T], *args: Any, stale: bool = False) -> tuple[T, bool]:
     """``function(*args)``, from disk if the same code computed it before; and whether it was other code.
 
-    Arguments must have a faithful ``repr``. ``stale`` takes what other code computed. A half-written file is computed
-    again.
+    Arguments must have a faithful ``repr``. ``stale`` takes what other code computed. Damaged files are made again.
     """
-    if folder is None:
-        return function(*args), False
-    name = hashlib.sha256(f"{script} {function.__qualname__} {args!r}".encode()).hexdigest()[:16]
-    path, code = folder / f"{script}-{function.__name__}-{name}.pickle", code_hash(script)
+    name = hashlib.sha256(f"{function.__qualname__} {args!r}".encode()).hexdigest()[:16]
+    path, code = folder / f"{script.stem}-{function.__name__}-{name}.pickle", code_hash(script)
     try:
         made_by, value = pickle.loads(path.read_bytes())
         if made_by == code or stale:
             return value, made_by != code
-    except (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, ValueError, TypeError):
+    except DAMAGED:
         pass
     value = function(*args)
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,13 +22,15 @@ def run(investigate: Callable[[Inquiry], None], description: str) -> None:
     """
     with one_sentence():
         p = script_parameters(PARAMETERS, description)
-        name, title = Path(sys.argv[0]).stem, description.strip().partition("\n")[0]
-        ask = Inquiry(name, p.full, Path(p.out) if p.out else None, p.stale, title)
-        print(f"{name} ({'full' if p.full else 'quick'}): {title}", flush=True)
+        script = Path(sys.argv[0]).resolve()
+        ask = Inquiry(script, p.full, Path(p.out) if p.out else None, p.stale, description.strip())
+        print(f"{script.stem} ({'full' if p.full else 'quick'}): {ask.description.partition(chr(10))[0]}", flush=True)
         investigate(ask)
         ask.write(finished=True)
         missed = sum(claim.verdict == "MISS" for claim in ask.claims)
         known = sum(claim.verdict == "DIFFERS" for claim in ask.claims)
         differs = f", {known} differ{'s' if known == 1 else ''} as the README says" if known else ""
-        print(f"{name}: {len(ask.claims) - missed - known} of {len(ask.claims)} claims pass{differs}", flush=True)
+        print(
+            f"{script.stem}: {len(ask.claims) - missed - known} of {len(ask.claims)} claims pass{differs}", flush=True
+        )
         raise SystemExit(0 if ask.passed and ask.claims else 1)
