@@ -14,29 +14,28 @@ CONFIDENCE = 0.95
 
 
 def line_fit(x: ArrayLike, y: ArrayLike, bars: ArrayLike | None = None) -> Measured:
-    """Slope of y over x by least squares, weighted by the bars of y (standard errors) if given.
+    """Slope of y over x by least squares; weighted, if the bars of y (standard errors) are given.
 
-    The error bar is the 95 % interval of the slope, from the residuals or, if larger, from the bars, plus how much the
-    slope changes when the first half of the points is left out: a law that is not a line yet shows there.
-    Raises ValueError for fewer than three points.
+    Without bars: the slope of the later half of the points, with its 95 % interval from the residuals plus its distance
+    from the slope of all points, so that a law which is not a line yet shows. With bars, where noise rules: the slope
+    of all points, with its 95 % interval from the bars (from the residuals, if larger) plus what the slope of the later
+    half differs by beyond its own noise. Raises ValueError for fewer than three points.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.size < 3 or x.shape != y.shape:
         raise ValueError(f"a line needs three points, got {x.size} and {y.size}")
-    sigma = None if bars is None else np.asarray(bars, float)
+    late = slice(max(min(x.size // 2, x.size - 3), 0), None)
+    if bars is None:
+        whole, (slope, scatter) = _slope(x, y)[0], _slope(x[late], y[late])
+        return Measured(slope, scatter + abs(slope - whole), "95 % of the fit to the later half, its distance from all")
+    sigma = np.asarray(bars, float)
     slope, scatter = _slope(x, y, sigma)
-    late = slice(min(x.size // 2, x.size - 2), None)
-    later = _slope(x[late], y[late], None if sigma is None else sigma[late])[0]
-    if sigma is None or x.size - x[late].size == 0:
-        return Measured(slope, scatter + abs(later - slope), "95 % of the fit, and its change over the later half")
-    noise = _slope(x[late], y[late], sigma[late])[1]
-    curvature = max(0.0, abs(later - slope) - noise)
-    return Measured(
-        slope, scatter + curvature, "95 % of the weighted fit, and its change beyond noise over the later half"
-    )
+    later, noise = _slope(x[late], y[late], sigma[late])
+    origin = "95 % of the weighted fit, and its change beyond noise over the later half"
+    return Measured(slope, scatter + max(0.0, abs(later - slope) - noise), origin)
 
 
-def _slope(x: np.ndarray, y: np.ndarray, sigma: np.ndarray | None) -> tuple[float, float]:
+def _slope(x: np.ndarray, y: np.ndarray, sigma: np.ndarray | None = None) -> tuple[float, float]:
     """Weighted slope and the half width of its 95 % interval."""
     w = np.ones_like(x) if sigma is None else sigma**-2.0
     centre = (w @ x) / w.sum()
