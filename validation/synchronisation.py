@@ -1,0 +1,488 @@
+r"""V = I: the Dirac limit, exact solutions at β = 0, long-time rates, energies and the PL quotient.
+
+- β → 0 (C17, C18): Poisson kernels stay Poisson kernels, in closed form. The mean at finite β differs by O(β); softmax
+  on the circle by O(β²), because the kernel's covariance is isotropic there.
+- W₂² to a Dirac (C19) is :math:`2(1-\langle\int x\,d\rho,e\rangle)`: the package's transport says the same.
+- Long times (C20): W₂² to the limit is governed by what leaves the antipode. Softmax, any β: rates 1 on S¹, 2 on S³,
+  and on S² :math:`W_2^2e^{2t}` grows like :math:`32\pi Gt`, G the limit of :math:`\rho_t(-e)e^{2t}`. Without
+  denominator the antipode empties at :math:`\kappa=e^{-\beta}` per dimension while the cluster contracts at
+  :math:`e^\beta`, so that :math:`W_2^2\sim e^{-(d-1)\kappa t}`: no resonance, hence no factor t on S² and no rate 2κ
+  on S³. Adaptive nodes on S¹ and S²; polar angles of nodes (polar_angle.py, other code) on S² and S³.
+- Two clusters (C21, C11): the unnormalised flow at β = 2 from (1 + 0.4 cos θ)/2π ends in two; a cluster of mass q facing
+  mass p contracts at :math:`qe^\beta-pe^{-\beta}`; the time two clusters take to meet is a quadrature.
+- Energies (C15) rise by their dissipation to the order of the stepper; the PL quotient :math:`\int|v|^2d\rho/(E_{\max}-
+  E)` of a cap is :math:`2e^\beta`, but falls to :math:`(d-1)e^{-\beta}` from densities that are positive (C22).
+
+    python validation/synchronisation.py                      # 20 s
+    python validation/synchronisation.py --full --out out     # 3 minutes
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from claims import Inquiry, Measured, limit_of, line_fit, order_fit, rate_fit, run
+from claims.figures import SERIES, TIME_LABEL, canvas, theory
+from matplotlib.figure import Figure
+from polar_angle import PolarRun, polar_run
+from scipy.integrate import quad
+from scipy.interpolate import CubicSpline, make_interp_spline
+
+from spherepde import (
+    Circle,
+    ContinuityEquation,
+    Density,
+    Head,
+    Simulation,
+    Softmax,
+    Sphere,
+    Unnormalised,
+    exact,
+    fisher_bingham,
+    mixture,
+    poisson_kernel,
+    polynomial,
+    token_attention,
+    von_mises_fisher,
+)
+from spherepde.adaptive import CellMeasure, initial_cells
+from spherepde.lagrangian import LagrangianFlow
+from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
+from spherepde.transport import CircleMeasure, Cost, ZonalMeasure, wasserstein_circle, wasserstein_zonal
+
+ATTENTION = {"softmax": Softmax, "unnormalised": Unnormalised}
+AXIS = {2: np.array([0.6, 0.8]), 3: np.array([2.0, -3.0, 6.0]) / 7.0}
+POLE = np.array([0.0, 0.0, 1.0])
+OFFSET, POISSON_TIME, DEGREE = 0.2, {2: 2.0, 3: 1.0}, {2: 95, 3: 47}
+SMALL_BETAS = (0.02, 0.01, 0.005, 0.0025)
+CONCENTRATION = 1.0
+
+# ---- β → 0
+
+
+def poisson_state(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> np.ndarray:
+    """Coefficients to which a Poisson kernel of offset 0.2 is carried."""
+    space = Circle(lmax) if dim == 2 else Sphere(lmax)
+    equation = ContinuityEquation(space, ATTENTION[attention](Head(np.eye(dim), beta=beta)))
+    simulation = Simulation(
+        equation, poisson_kernel(OFFSET * AXIS[dim]), rtol=rtol, wasserstein=False, continuation="none", progress=False
+    )
+    return simulation.run(until=POISSON_TIME[dim]).state
+
+
+def poisson_mean(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> float:
+    """The mean of that, along the axis."""
+    space = Circle(lmax) if dim == 2 else Sphere(lmax)
+    return float(space.moments(poisson_state(dim, attention, beta, lmax, rtol))[1] @ AXIS[dim])
+
+
+def without_interaction(ask: Inquiry) -> None:
+    """C17, C18: the limit β → 0 and its order."""
+    for dim, attention in ((2, "softmax"), (2, "unnormalised"), (3, "softmax"), (3, "unnormalised")):
+        name = f"{attention} on S^{dim - 1}, Poisson kernel at t = {POISSON_TIME[dim]:g}"
+        truth = float(exact.poisson_mean(dim, exact.poisson_offset(dim, OFFSET, POISSON_TIME[dim])))
+        means = [ask.part(poisson_mean, dim, attention, beta, DEGREE[dim], 1e-11) for beta in SMALL_BETAS]
+        power = 2 if (dim, attention) == (2, "softmax") else 1
+        order = order_fit(1.0 / np.array(SMALL_BETAS), np.abs(np.array(means) - truth))
+        rival = -1.0 if power == 2 else -2.0
+        ask.equal(f"{name}: order of its mean's error in 1/β", -power, order, source="C17, C18", excluded=rival)
+        fine = ask.part(poisson_mean, dim, attention, 1e-10, DEGREE[dim], 1e-11)
+        coarse = ask.part(poisson_mean, dim, attention, 1e-10, DEGREE[dim] - 16, 1e-10)
+        bar = abs(fine - coarse) + 1e-10
+        measured = Measured(fine, bar, "rtol 1e-11 against 1e-10 and lmax against lmax − 16; plus β")
+        ask.equal(f"{name}: mean at β = 1e-10", truth, measured, source="C17" if dim == 2 else "C18")
+        if ask.full:
+            ask.equal(
+                f"{name}: mean extrapolated from β = 0.02, 0.01", truth, limit_of(means, 2.0**power), source="C18"
+            )
+
+
+# ---- distances
+
+
+def dirac_distances(dim: int) -> tuple[float, float, float]:
+    """W₂² to the Dirac at the axis by the first moment, by transport, and how far transport's bounds are apart."""
+    if dim == 2:
+        state = poisson_state(2, "softmax", 1.0, DEGREE[2], 1e-9)
+        mean = Circle(DEGREE[2]).moments(state)[1] @ AXIS[2]
+        angle = np.arctan2(AXIS[2][1], AXIS[2][0])
+        found = wasserstein_circle(
+            CircleMeasure.from_fourier(state), CircleMeasure.from_atoms([angle]), Cost(2.0, "chordal")
+        )
+    else:
+        space = Sphere(DEGREE[3])
+        state = space.rotate(poisson_state(3, "softmax", 1.0, DEGREE[3], 1e-9), turn_to_pole(AXIS[3]))
+        mean = space.moments(state)[1] @ POLE
+        along = space.order == 0
+        series = state[along].real * np.sqrt((2.0 * space.degree[along] + 1.0) / (4.0 * np.pi))
+        profile = ZonalMeasure.from_legendre(series, 3)
+        found = wasserstein_zonal(profile, ZonalMeasure.from_atoms([0.0]), Cost(2.0, "chordal"))
+    return 2.0 * (1.0 - float(mean)), found.value**2, found.upper**2 - found.lower**2
+
+
+def turn_to_pole(axis: np.ndarray) -> np.ndarray:
+    """The reflection that takes the axis to the pole."""
+    mirror = (axis - POLE) / np.linalg.norm(axis - POLE)
+    return np.eye(3) - 2.0 * np.outer(mirror, mirror)
+
+
+def distances(ask: Inquiry) -> None:
+    """C19."""
+    for dim in (2, 3):
+        moment, transport, gap = ask.part(dirac_distances, dim)
+        measured = Measured(moment, gap + 1e-12, "between transport's bounds, plus rounding of 2·10³ operations")
+        ask.equal(
+            f"W₂² to a Dirac on S^{dim - 1} from the first moment, by transport", transport, measured, source="C19"
+        )
+
+
+# ---- adaptive nodes
+
+
+def observed(head: Head, cells: CellMeasure) -> tuple[float, float, float]:
+    """Squared chordal W₂ to the nearest Dirac, E_max − E, and ∫|v|²dρ of the unnormalised flow."""
+    x, w = cells.points, cells.weights
+    mean = w @ x
+    log_partition, m = token_attention(head, x, w, tolerance=1e-12)
+    partition = np.exp(log_partition)
+    speed = np.sum(m**2, axis=1) - np.sum(m * x, axis=1) ** 2
+    squared = 2.0 * float(w @ np.sum((x - mean) ** 2, axis=1)) / (1.0 + float(np.linalg.norm(mean)))
+    gap = float(w @ (np.exp(head.beta) - partition)) / (2.0 * head.beta)
+    return squared, gap, float(w @ (partition**2 * speed))
+
+
+def followed(attention: str, beta: float, density: Density, until: float, tolerance: float) -> np.ndarray:
+    """Rows of time and what is observed, three a step; the axis of nodes on S² is that of the data."""
+    head = Head(np.eye(density.dim), beta=beta)
+    cells = initial_cells(density, density.dim, tolerance, axis=None if density.dim == 2 else AXIS[3])
+    rows = [(0.0, *observed(head, cells))]
+    for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
+        for t in np.linspace(step.start, step.time, 4)[1:]:
+            rows.append((t, *observed(head, step.at(t))))
+    return np.array(rows)
+
+
+def from_positive(dim: int, attention: str, beta: float, until: float, tolerance: float) -> np.ndarray:
+    """The same from ρ₀ ∝ e^{⟨x, e⟩}, on the circle with an asymmetric part."""
+    if dim == 2:
+        return followed(attention, beta, fisher_bingham([1.0, 0.0], [[0.3, 0.3], [0.3, 0.0]]), until, tolerance)
+    return followed(attention, beta, von_mises_fisher(AXIS[3], CONCENTRATION), until, tolerance)
+
+
+def circle_rates(ask: Inquiry) -> dict[tuple[int, str, float], np.ndarray]:
+    """C20 on S¹, and the runs."""
+    found = {}
+    cases = [("softmax", 1.0, 18.0, 1.0), ("unnormalised", 1.0, 26.0, np.exp(-1.0))]
+    if ask.full:
+        cases += [("softmax", 4.0, 24.0, 1.0), ("unnormalised", 0.5, 26.0, np.exp(-0.5))]
+    for attention, beta, until, rate in cases:
+        rows = ask.part(from_positive, 2, attention, beta, until, 1e-9 if ask.full else 1e-8)
+        decay = rate_fit(rows[:, 0], rows[:, 1], (0.65 * until, until)).times(-1.0)
+        ask.equal(f"S¹, {attention}, β = {beta:g}: rate of W₂²", rate, decay, source="C20", excluded=2.0 * rate)
+        found[2, attention, beta] = rows
+    return found
+
+
+def sphere_rates(ask: Inquiry, found: dict[tuple[int, str, float], np.ndarray]) -> PolarRun:
+    """C20 on S²: softmax against t·e^{−2t} with its constant, unnormalised against a pure exponential."""
+    tolerance, until = (1e-6, 12.0) if ask.full else (1e-5, 9.0)
+    rows = found[3, "softmax", 1.0] = ask.part(from_positive, 3, "softmax", 1.0, until, tolerance)
+    polar = ask.part(polar_run, 3, "softmax", 1.0, CONCENTRATION, 12.0, 97, 0.125)
+    t, scaled = rows[:, 0], rows[:, 1] * np.exp(2.0 * rows[:, 0])
+    late = t > 0.6 * until
+    slope = line_fit(t[late], scaled[late])
+    constant = 32.0 * np.pi * polar.antipode[-1] * np.exp(24.0)
+    drift = abs(polar.antipode[-1] * np.exp(24.0) - polar.antipode[-9] * np.exp(22.0)) * 32.0 * np.pi
+    slope += ("antipode's limit", drift)
+    ask.equal("S², softmax, β = 1: slope of W₂²e^{2t} in t is 32πG", constant, slope, source="C20", excluded=0.0)
+    closest = int(np.argmin(np.abs(t - 6.0)))
+    other = np.exp(CubicSpline(polar.times, np.log(polar.squared))(t[closest]))
+    loose = ask.part(from_positive, 3, "softmax", 1.0, 8.0, 10.0 * tolerance)
+    change = abs(np.exp(CubicSpline(loose[:, 0], np.log(loose[:, 1]))(t[closest])) - rows[closest, 1])
+    adaptive = Measured(rows[closest, 1], change, "tolerance against ten times it")
+    ask.equal("S², softmax: W₂² near t = 6 by adaptive nodes, by polar angles", other, adaptive, source="C20")
+    until = 18.0 if ask.full else 13.0
+    rows = found[3, "unnormalised", 1.0] = ask.part(from_positive, 3, "unnormalised", 1.0, until, 1e-5)
+    t, squared = rows[:, 0], rows[:, 1]
+    window, rate = (0.65 * until, until), 2.0 / np.e
+    decay = rate_fit(t, squared, window).times(-1.0)
+    middle = float(np.mean(window))
+    ask.equal(
+        "S², unnormalised, β = 1: rate of W₂², no factor t", rate, decay, source="C20", excluded=rate - 1.0 / middle
+    )
+    return polar
+
+
+def further_rates(ask: Inquiry) -> dict[tuple[int, str], PolarRun]:
+    """C20 on S³ (and S⁴), by polar angles."""
+    found = {}
+    for dim in (4, 5) if ask.full else (4,):
+        for attention, rate, rival, until in (
+            ("softmax", 2.0, dim - 1.0, 14.0),
+            ("unnormalised", (dim - 1.0) / np.e, 2.0 / np.e, 16.0),
+        ):
+            polar = found[dim, attention] = ask.part(polar_run, dim, attention, 1.0, CONCENTRATION, until, 129, 0.125)
+            decay = rate_fit(polar.times, polar.squared, (0.7 * until, until)).times(-1.0)
+            name = f"S^{dim - 1}, {attention}, β = 1: rate of W₂²"
+            ask.equal(name, rate, decay, source="C20", excluded=rival)
+    return found
+
+
+# ---- two clusters
+
+
+def two_clusters(beta: float, until: float, tolerance: float, attention: str) -> np.ndarray:
+    """Times and ∫|x − e₁|²dρ from (1 + 0.4 cos θ)/2π."""
+    head, rows = Head(np.eye(2), beta=beta), []
+    cells = initial_cells(polynomial([0.4, 0.0]), 2, tolerance)
+    for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
+        x, w = step.measure.points, step.measure.weights
+        rows.append((step.time, float(w @ np.sum((x - [1.0, 0.0]) ** 2, axis=1)), float(w[x[:, 0] < 0.0].sum())))
+    return np.array(rows)
+
+
+def facing_rate(mass: float, concentration: float, tolerance: float) -> float:
+    """Rate at which a narrow cluster of that mass widens that faces the rest at the antipode (unnormalised, β = 1)."""
+    parts = [(1.0 - mass, von_mises_fisher([1.0, 0.0], concentration))]
+    cells = initial_cells(mixture([*parts, (mass, von_mises_fisher([-1.0, 0.0], concentration))]), 2, tolerance)
+
+    def width(measure: CellMeasure) -> float:
+        x, w = measure.points, measure.weights
+        there = x[:, 0] < 0.0
+        return float(np.sqrt(w[there] @ x[there, 1] ** 2 / w[there].sum()))
+
+    before = width(cells)
+    for step in LagrangianFlow(Unnormalised(Head(np.eye(2), beta=1.0)), tolerance).march(cells, 0.0, 1.0):
+        cells = step.measure
+    return float(np.log(width(cells) / before))
+
+
+def meeting_time(attention: str, mass: float, concentration: float) -> float:
+    """When two narrow clusters of masses ``mass`` and the rest, 2 radians apart, are 0.3 radians apart (β = 2)."""
+    density = mixture(
+        [
+            (mass, von_mises_fisher([np.cos(1.0), np.sin(1.0)], concentration)),
+            (1.0 - mass, von_mises_fisher([np.cos(1.0), -np.sin(1.0)], concentration)),
+        ]
+    )
+    rows, q = [], 1.0 - mass
+    for step in LagrangianFlow(ATTENTION[attention](Head(np.eye(2), beta=2.0)), 1e-9).march(
+        initial_cells(density, 2, 1e-9), 0.0, 10.0
+    ):
+        for t in np.linspace(step.start, step.time, 4)[int(bool(rows)) :]:
+            mean = step.at(t).integrate(step.at(t).points)
+            cosine = float(mean @ mean - mass**2 - q**2) / (2.0 * mass * q)
+            rows.append((t, np.arccos(min(cosine, 1.0)) - 0.3))
+        if rows[-1][1] < 0.0:
+            break
+    t, excess = np.array(rows).T
+    return float(CubicSpline(t, excess).roots(extrapolate=False)[0])
+
+
+def meeting_prediction(attention: str, mass: float) -> float:
+    """∫dr/r' of C11."""
+    p, q, beta = mass, 1.0 - mass, 2.0
+
+    def rate(r: float) -> float:
+        pull = np.exp(beta * (1.0 - r))
+        sides = q / (p * pull + q) + p / (q * pull + p) if attention == "softmax" else np.exp(beta * r)
+        return (1.0 - r * r) * sides
+
+    return float(quad(lambda r: 1.0 / rate(r), np.cos(2.0), np.cos(0.3), epsabs=1e-13)[0])
+
+
+def clusters(ask: Inquiry) -> np.ndarray:
+    """C21 and C11; the run with two clusters."""
+    until = 12.0
+    fine, coarse = (ask.part(two_clusters, 2.0, until, tol, "unnormalised") for tol in (1e-9, 1e-7))
+    tail = abs(fine[-1, 1] - fine[np.searchsorted(fine[:, 0], 0.7 * until), 1])
+    bar = abs(fine[-1, 1] - coarse[-1, 1]) + tail + 5e-5
+    measured = Measured(fine[-1, 1], bar, "tolerance 1e-9 against 1e-7, last third of the run; four digits predicted")
+    ask.equal("unnormalised, β = 2: ∫|x − e₁|²dρ at the end", 0.4384, measured, source="C21", excluded=0.0)
+    weight = Measured(fine[-1, 2], bar / 4.0, measured.origin)
+    ask.equal("the same: mass left at the antipode", 0.1096, weight, source="C21")
+    alone = ask.part(two_clusters, 2.0, 16.0, 1e-8, "softmax")
+    decay = rate_fit(alone[:, 0], alone[:, 1], (9.0, 16.0)).times(-1.0)
+    ask.equal("softmax, the same data: rate of W₂² to a single Dirac", 1.0, decay, source="C20, C21")
+
+    masses = np.array([0.08, 0.1, 0.12, 0.14, 0.16])
+    lines = {}
+    for concentration in (1e4, 4e4):
+        rates = [ask.part(facing_rate, float(q), concentration, 1e-10) for q in masses]
+        line = np.polyfit(masses, rates, 1)
+        lines[concentration] = line, float(np.abs(np.polyval(line, masses) - rates).max())
+    (slope, level), bend = lines[4e4]
+    root, change = -level / slope, lines[4e4][0] - lines[1e4][0]
+    bar = abs(root + lines[1e4][0][1] / lines[1e4][0][0]) + bend / abs(slope)
+    origin = "concentration 1e4 against 4e4; bend of the line"
+    ask.equal("mass below which a cluster facing the rest dissolves, β = 1", 1.0 / (1.0 + np.e**2),
+              Measured(root, bar, origin), source="C21")  # fmt: skip
+    span = float(np.ptp(masses))
+    ask.equal("slope of its rate in the mass", -2.0 * np.cosh(1.0),
+              Measured(slope, abs(change[0]) + 2.0 * bend / span, origin), source="C21")  # fmt: skip
+
+    for attention, mass in (("softmax", 0.5), ("softmax", 0.8), ("unnormalised", 0.5), ("unnormalised", 0.8)):
+        times = [ask.part(meeting_time, attention, mass, c) for c in (1e3, 4e3, 1.6e4)]
+        name = f"{attention}, masses {mass:g} and {1.0 - mass:g}: time from 2 to 0.3 radians apart, β = 2"
+        ask.equal(name, meeting_prediction(attention, mass), limit_of(times, 4.0), source="C11")
+    return fine
+
+
+# ---- energies
+
+
+def balance_residual(dim: int, attention: str, tableau: str, steps: int) -> float:
+    """|E(T) − E(0) − ∫ dissipation dt| over the rise, by equal steps of a stepper."""
+    space = Circle(39) if dim == 2 else Sphere(31)
+    equation = ContinuityEquation(space, ATTENTION[attention](Head(np.eye(dim), beta=2.0)))
+    u = space.project(fisher_bingham([0.5, 0.4, -0.3][:dim]))
+    until = 1.0 if attention == "softmax" else 0.25
+
+    def budget(state: np.ndarray) -> tuple[float, float]:
+        found = equation.field.budget(state, space.to_nodal(state))
+        return found.energy, found.dissipation
+
+    rows = [(0.0, *budget(u))]
+    stepper = imex_step(equation, TABLEAUX[tableau])
+    for accepted in march(stepper, equation.norm, FixedStep(until / steps), u, 0.0, until):
+        rows.append((accepted.time, *budget(accepted.state)))
+    t, energy, dissipation = np.array(rows).T
+    gained = float(make_interp_spline(t, dissipation, k=7).integrate(0.0, until))
+    return abs(energy[-1] - energy[0] - gained) / (energy[-1] - energy[0])
+
+
+def cap_quantities(dim: int, beta: float, concentration: float) -> tuple[float, float]:
+    """PL quotient and energy of a von Mises–Fisher cap."""
+    cells = initial_cells(von_mises_fisher(AXIS[dim], concentration), dim, 1e-11, axis=None if dim == 2 else AXIS[3])
+    _, gap, dissipation = observed(Head(np.eye(dim), beta=beta), cells)
+    return dissipation / gap, exact.energy_dirac(beta) - gap
+
+
+def energies(ask: Inquiry, runs: dict[tuple[int, str, float], np.ndarray]) -> None:
+    """C15 and C22."""
+    counts = (32, 64, 128, 256)
+    cases = [(2, "softmax", "ark436"), (2, "unnormalised", "ars443")]
+    for dim, attention, tableau in cases + ([(3, "softmax", "ark436"), (3, "unnormalised", "ark436")] * ask.full):
+        residuals = [ask.part(balance_residual, dim, attention, tableau, n) for n in counts]
+        order = order_fit(counts, residuals)
+        name = f"S^{dim - 1}, {attention}: order of the energy balance, {tableau}"
+        ask.equal(name, -TABLEAUX[tableau].order, order, source="C15")
+    for dim, beta in ((2, 1.0), (3, 1.0), (2, 3.0)) if ask.full else ((2, 1.0), (3, 1.0)):
+        caps = np.array([ask.part(cap_quantities, dim, beta, c) for c in (500.0, 1000.0, 2000.0)])
+        name = f"S^{dim - 1}, β = {beta:g}: a cap that narrows"
+        ask.equal(f"{name}: PL quotient", 2.0 * np.exp(beta), limit_of(caps[:, 0]), source="C22")
+        ask.equal(f"{name}: energy e^β/2β", exact.energy_dirac(beta), limit_of(caps[:, 1]), source="C15")
+    for (dim, attention, beta), rows in runs.items():
+        if attention != "unnormalised":
+            continue
+        t, quotient = rows[:, 0], rows[:, 3] / rows[:, 2]
+        limit = (dim - 1) * np.exp(-beta)
+        late = t > 0.8 * t[-1]
+        half = quotient[t > 0.9 * t[-1]].mean()
+        value = float(quotient[late].mean())
+        measured = Measured(value, float(np.ptp(quotient[late])) + abs(half - value), "range over the last fifth")
+        name = f"S^{dim - 1}, β = {beta:g}, from a positive density: PL quotient at late times"
+        ask.equal(name, limit, measured, source="C22, C20", excluded=2.0 * np.exp(beta))
+        from_one = t > 1.0
+        least = float(quotient[from_one].min())
+        rest = Measured(least, abs(half - value), "as above")
+        ask.at_most(f"S^{dim - 1}, β = {beta:g}: its infimum from t = 1 on", limit, rest, source="C22")
+
+
+# ---- figures
+
+
+def draw_distances(
+    found: dict[tuple[int, str, float], np.ndarray], polar: dict[tuple[int, str], PolarRun], resonant: PolarRun
+) -> Figure:
+    """W₂² over time in all dimensions, and the factor t of the resonance."""
+    figure = canvas(10.2, 3.5)
+    axes = figure.subplots(1, 3)
+    for ax, attention in zip(axes, ATTENTION, strict=False):
+        for k, dim in enumerate((2, 3, 4)):
+            if dim < 4:
+                rows = found[dim, attention, 1.0]
+                t, squared = rows[:, 0], rows[:, 1]
+            else:
+                t, squared = polar[dim, attention].times, polar[dim, attention].squared
+            rate = min(dim - 1, 2) if attention == "softmax" else (dim - 1) / np.e
+            ax.semilogy(t, squared, color=SERIES[k], label=f"$S^{dim - 1}$")
+            grows = t / t[-1] if (dim, attention) == (3, "softmax") else np.ones_like(t)
+            late = t > 0.3 * t[-1]
+            guide = squared[-1] * np.exp(-rate * (t - t[-1])) * grows
+            theory(ax, t[late], 2.5 * guide[late], "theory (shifted)" if dim == 4 else None)
+        ax.set(xlabel=TIME_LABEL, title=f"{attention}, $\\beta$ = 1", ylim=(1e-11, 4.0))
+        ax.set_ylabel(r"$W_2^2(\rho_t,\delta)$ (chordal, dimensionless)")
+        ax.legend()
+    ax = axes[2]
+    rows = found[3, "softmax", 1.0]
+    ax.plot(rows[:, 0], rows[:, 1] * np.exp(2.0 * rows[:, 0]), color=SERIES[0], label="adaptive nodes")
+    t = resonant.times
+    ax.plot(t[::8], (resonant.squared * np.exp(2.0 * t))[::8], "o", color=SERIES[1], markersize=3.5,
+            label="polar angles")  # fmt: skip
+    slope = 32.0 * np.pi * resonant.antipode[-1] * np.exp(2.0 * t[-1])
+    line = resonant.squared[-1] * np.exp(2.0 * t[-1]) + slope * (t - t[-1])
+    theory(ax, t[line > 0.0], line[line > 0.0], r"slope $32\pi G$")
+    ax.set(xlabel=TIME_LABEL, ylabel=r"$W_2^2\,e^{2t}$ (dimensionless)", title="$S^2$, softmax: the factor $t$")
+    ax.legend()
+    return figure
+
+
+def draw_quotients(found: dict[tuple[int, str, float], np.ndarray], two: np.ndarray) -> Figure:
+    """PL quotients along the flow, and the two clusters at β = 2."""
+    figure = canvas(8.4, 3.5)
+    left, right = figure.subplots(1, 2)
+    k = 0
+    for (dim, attention, beta), rows in found.items():
+        if attention != "unnormalised":
+            continue
+        left.semilogy(
+            rows[1:, 0], rows[1:, 3] / rows[1:, 2], color=SERIES[k], label=f"$S^{dim - 1}$, $\\beta$ = {beta:g}"
+        )
+        level = (dim - 1) * np.exp(-beta)
+        theory(left, [0.0, rows[-1, 0]], [level, level], r"$(d-1)e^{-\beta}$" if k == 0 else None)
+        k += 1
+    theory(left, [0.0, 26.0], [2.0 * np.e] * 2, r"$2e^\beta$, a cap, $\beta$ = 1", linestyle=":")
+    left.set(xlabel=TIME_LABEL, ylabel=r"$\int|v|^2d\rho\,/\,(E_{\max}-E)$ (dimensionless)", ylim=(0.1, 8.0))
+    left.set_title("unnormalised, from positive densities")
+    left.legend(ncols=2, fontsize=7, loc="lower right")
+    right.plot(two[:, 0], two[:, 1], color=SERIES[0], label=r"$\int|x-e_1|^2d\rho$")
+    right.plot(two[:, 0], two[:, 2], color=SERIES[1], label="mass with $x_1<0$")
+    theory(right, [0.0, two[-1, 0]], [0.4384] * 2, "C21: 0.4384 and 0.1096")
+    theory(right, [0.0, two[-1, 0]], [0.1096] * 2, None)
+    right.set(xlabel=TIME_LABEL, ylabel="dimensionless", title=r"unnormalised, $\beta$ = 2: two clusters remain")
+    right.legend()
+    return figure
+
+
+def investigate(ask: Inquiry) -> None:
+    """All claims, then the figures."""
+    ask.heading("Exact solutions at β = 0")
+    without_interaction(ask)
+    ask.heading("Distance to a Dirac")
+    distances(ask)
+    ask.heading("Long-time rates from positive densities")
+    found = circle_rates(ask)
+    resonant = sphere_rates(ask, found)
+    polar = further_rates(ask)
+    ask.remark(
+        "Without denominator W₂² falls at (d − 1)e^{-β} in every dimension measured: the factor t on S² and the rate 2κ "
+        "on higher spheres need the cluster to contract as fast as the antipode empties, which only softmax does."
+    )
+    ask.heading("Two clusters")
+    two = clusters(ask)
+    ask.heading("Energies and the PL quotient")
+    energies(ask, found)
+    ask.figure(
+        "synchronisation_rates",
+        lambda: draw_distances(found, polar, resonant),
+        "Squared distance to the Dirac limit from positive densities, theory dashed; right, the resonance on S².",
+    )
+    ask.figure(
+        "synchronisation_quotient",
+        lambda: draw_quotients(found, two),
+        "PL quotients along the unnormalised flow, and the two clusters that remain at β = 2.",
+    )
+
+
+if __name__ == "__main__":
+    run(investigate, __doc__)
