@@ -1,23 +1,21 @@
-"""Runs through the turn of C7: displacement and width of the cluster at e₁, and the numbers they give."""
+"""Runs through the turn of C7: when the cluster at e₁ stops gathering, how fast it leaves, how fast it narrows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
-from late_phase import Number, followed
+from claims import Measured, followed, limit_of, line_fit
 from scipy.interpolate import CubicSpline
 
 from spherepde import Head, fisher_bingham
 from spherepde.adaptive import CellMeasure
+from spherepde.densities import Density
 
-ALLOWED = 0.02
 ASYMMETRY = 1e-3
-NARROW = (1e-3, 1e-7)
-"""βs² between which the rates of the terminal phase are measured."""
+ESCAPED, NARROWED = (1e-5, 1e-9), (1e-4, 1e-7)
+"""βs² between which the late rates are measured, approached like βs²: escape; width, whose quartiles end earlier."""
 QUARTILES = 1.3489795
 """Distance of the quartiles of a Gaussian, in standard deviations."""
 LONG = 60.0
@@ -25,12 +23,11 @@ LONG = 60.0
 
 @dataclass(frozen=True)
 class Setting:
-    """Diagonals of V and B, the concentration of ρ₀ ∝ exp(k x₁² + small x₂), and the β it is run at."""
+    """Diagonals of V and B, and the concentration of ρ₀ ∝ exp(k x₁² + small x₂)."""
 
     values: tuple[float, ...]
     keys: tuple[float, ...]
     concentration: float
-    betas: tuple[float, ...]
 
     @property
     def contraction(self) -> float:
@@ -38,31 +35,47 @@ class Setting:
         (v1, v2, *_), (b1, b2, *_) = self.values, self.keys
         return (v1 * b1 - v2 * b2) / b1
 
+    @property
+    def escape(self) -> float:
+        """v₂ − v₁, at which a collapsed cluster leaves e₁."""
+        return self.values[1] - self.values[0]
+
+    @property
+    def approach(self) -> float:
+        """By what the error of a local slope falls as β doubles.
+
+        That of Gaussian clusters is of order 1/β, and stragglers, whose mass falls at (v₁b₁ − v₂b₂)/b₂, displace the mean
+        by (β^{-1/2})^{b₁/b₂ − 1} of what it is.
+        """
+        b1, b2, *_ = self.keys
+        return float(2.0 ** min(1.0, 0.5 * (b1 / b2 - 1.0)))
+
     def head(self, beta: float) -> Head:
         """The head at one β."""
         return Head(np.diag(self.values), B=np.diag(self.keys), beta=beta)
 
-    def density(self, asymmetry: float = ASYMMETRY):
+    def density(self, asymmetry: float = ASYMMETRY) -> Density:
         """Symmetric in x₁, nearly so in x₂."""
         dim = len(self.values)
         return fisher_bingham(asymmetry * np.eye(dim)[1], np.diag([self.concentration] + [0.0] * (dim - 1)))
 
     def __str__(self) -> str:
         values, keys = (", ".join(f"{x:g}" for x in numbers) for numbers in (self.values, self.keys))
-        return f"V = diag({values}), B = diag({keys}), k = {self.concentration:g}"
+        return f"S{'¹²'[len(self.values) - 2]}, V = diag({values}), B = diag({keys}), k = {self.concentration:g}"
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """One run through the turn: displacement of the cluster at e₁ over time, when it is least, and the late rates."""
+    """One run through the turn: displacement and βs² of the cluster at e₁ over time, the turn, and the late rates."""
 
     beta: float
     t: np.ndarray
     displacement: np.ndarray
+    width: np.ndarray
     turn: float
     least: float
-    escape: float
-    narrowing: float
+    escape: Measured
+    narrowing: Measured
 
 
 def cluster(measure: CellMeasure, beta: float) -> tuple[float, float]:
@@ -82,43 +95,44 @@ def cluster(measure: CellMeasure, beta: float) -> tuple[float, float]:
 
 def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
     """Follow the density until the cluster is far narrower than β^{-1/2}."""
-    axis = None if len(setting.values) == 2 else (1.0, 0.0, 0.0)
     t, values = followed(
         setting.head(beta),
         setting.density(),
         LONG,
         tolerance,
         partial(cluster, beta=beta),
-        enough=lambda last: bool(last[1] < NARROW[1]),
-        axis=axis,
+        enough=lambda last: bool(last[1] < ESCAPED[1]),
+        axis=None if len(setting.values) == 2 else (1.0, 0.0, 0.0),
     )
     moved, width = np.abs(values[:, 0]), values[:, 1]
     log_moved = CubicSpline(t, np.log(moved))
     lows = log_moved.derivative().roots(extrapolate=False)
     turn = float(lows[np.argmin(log_moved(lows))])
-    late = width < NARROW[0]
-    escape, narrowing = (float(np.polyfit(t[late], y[late], 1)[0]) for y in (np.log(moved), -0.5 * np.log(width)))
-    return Crossover(beta, t, moved, turn, float(np.exp(log_moved(turn))), escape, narrowing)
+    late = width < ESCAPED[0]
+    escape = line_fit(t[late], np.log(moved[late]))
+    late = (width < NARROWED[0]) & (width > NARROWED[1])
+    narrowing = line_fit(t[late], 0.5 * np.log(width[late])).times(-1.0)
+    return Crossover(beta, t, moved, width, turn, float(np.exp(log_moved(turn))), escape, narrowing)
 
 
-def crossover_numbers(setting: Setting, runs: list[Crossover]) -> Iterator[Number]:
-    """The slope over all β, over neighbours, and the worst rates of all runs."""
-    log_beta, turns = np.log([run.beta for run in runs]), np.array([run.turn for run in runs])
-    slope = 0.5 / setting.contraction
-    sphere = f"S^{len(setting.values) - 1}"
-    for low, high in pairwise(runs):
-        local = (high.turn - low.turn) / np.log(high.beta / low.beta)
-        yield Number(f"  slope of t_turn, β = {low.beta:g} → {high.beta:g}", slope, local, None)
-    used = slice(None) if len(setting.values) == 2 else slice(-3, None)
-    fitted = float(np.polyfit(log_beta[used], turns[used], 1)[0])
-    span = f"β = {runs[used][0].beta:g} … {runs[-1].beta:g}"
-    yield Number(f"{sphere}: slope of t_turn in log β, {span}", slope, fitted, ALLOWED)
-    least = (np.log(runs[-1].least) - np.log(runs[-2].least)) / (log_beta[-1] - log_beta[-2])
-    yield Number("  slope of the least log displacement in log β, last two β", -0.5, least, None)
-    for what, name, predicted in (
-        ("escape rate v₂ − v₁", "escape", setting.values[1] - setting.values[0]),
-        ("late width rate v₁", "narrowing", setting.values[0]),
-    ):
-        found = np.array([getattr(run, name) for run in runs])
-        worst = float(found[np.argmax(np.abs(found - predicted))])
-        yield Number(f"{sphere}: {what}, the worst of {len(runs)} runs", predicted, worst, ALLOWED)
+def slope_limit(setting: Setting, runs: list[Crossover], coarser: list[Crossover], quantity: str) -> Measured:
+    """Slope over log β, as β → ∞, of the ``turn`` or of the log of the ``least`` displacement (β doubling).
+
+    Local slopes extrapolated; their change with the tolerance is added, amplified as the extrapolation amplifies it.
+    """
+
+    def found(several: list[Crossover]) -> Measured:
+        values = np.array([getattr(run, quantity) for run in several])
+        local = np.diff(values if quantity == "turn" else np.log(values)) / np.log(2.0)
+        return limit_of(local.tolist(), setting.approach)
+
+    fine = found(runs)
+    return fine + ("its change with the tolerance", found(coarser).value - fine.value)
+
+
+def rate(runs: list[Crossover], coarser: list[Crossover], quantity: str, predicted: float) -> Measured:
+    """The ``escape`` or ``narrowing`` furthest from the prediction, its bar with the largest change by the tolerance."""
+    rates = [getattr(run, quantity) for run in runs]
+    change = max(abs(one.value - getattr(other, quantity).value) for one, other in zip(rates, coarser, strict=True))
+    worst = max(rates, key=lambda one: abs(one.value - predicted))
+    return worst + ("largest change with the tolerance", change)

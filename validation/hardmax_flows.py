@@ -184,7 +184,7 @@ def circle_clock(case: Case, points: Array) -> Array:
 # ---- spectral solutions, and both against what is known
 
 
-def states(head: Head, density: Density, lmax: int, times: tuple[float, ...], rtol: float = RTOL[1]):
+def states(head: Head, density: Density, lmax: int, times: tuple[float, ...], rtol: float):
     """Space and coefficients of the spectral solution at increasing times, undamped."""
     space = Circle(lmax) if head.dim == 2 else Sphere(lmax)
     equation = ContinuityEquation(space, Hardmax(head), damping=0.0)
@@ -215,11 +215,11 @@ def flow_deviation(tolerance: float) -> tuple[float, float]:
     return float(cells.integrate(apart)), float(nodes.integrate(np.abs(late)))
 
 
-def balance(lmax: int, nodes: int) -> tuple[float, float, Array]:
+def balance(lmax: int, nodes: int, rtol: float) -> tuple[float, float, Array]:
     """R(1) − R(0), ∫₀¹Ṙ dt by Gauss' rule with so many times, and rows (t, R, Ṙ), of the general head on S²."""
     t, w = np.polynomial.legendre.leggauss(nodes)
     times = (*(0.5 * (1.0 + t)).tolist(), 1.0)
-    space, solutions = states(GENERAL, INITIAL, lmax, times)
+    space, solutions = states(GENERAL, INITIAL, lmax, times, rtol)
     pull = space.points @ GENERAL.A.T
     tangential = pull - space.points * np.sum(space.points * pull, axis=-1, keepdims=True)
     integrand = 2.0 * np.sum(tangential**2, axis=-1) / np.linalg.norm(space.points @ GENERAL.B, axis=-1)
@@ -238,16 +238,29 @@ def trajectories(rtol: float) -> tuple[Array, Array, Array]:
     return times, paths**2 @ np.array(VALUES), ratio
 
 
-def images(name: str, lmax: int, time: float) -> tuple[Array, Array]:
-    """Π♯ρ₀ and Π♯ρ_t: the mass at +e, or the first four coefficients on the circle (real and imaginary parts)."""
-    case = TILTED[name]
-    _, (u,) = states(case.head, case.density, lmax, (time,))
-    found = []
-    for density in (case.density, u):
-        limit = limit_measure(case.head, density)
-        kept = limit.weights[:1] if limit.coefficients is None else limit.coefficients[1:5]
-        found.append(np.concatenate([kept.real, kept.imag]))
-    return found[0], found[1]
+def transported(name: str, powers: tuple[float, ...], lmax: int, time: float) -> tuple[Array, list[Array]]:
+    """Π♯ρ_t − Π♯ρ₀, and W_p(ρ_t, Π♯ρ₀) with the distance of its bounds by a solver of optimal transport for each p.
+
+    The first is that of the mass at +e, or of the first four coefficients on the circle (real and imaginary parts).
+    """
+    case, solved = TILTED[name], []
+    _, (u,) = states(case.head, case.density, lmax, (time,), RTOL[0])
+    limit, now = (limit_measure(case.head, density) for density in (case.density, u))
+    if case.dominant == 1:
+        changes = now.weights[:1] - limit.weights[:1]
+    else:
+        changes = (now.coefficients[1:5] - limit.coefficients[1:5]).view(float)
+    for p in powers:
+        cost = Cost(p, "geodesic")
+        if case.dim == 2:
+            atoms = CircleMeasure.from_atoms(limit.points, limit.weights)
+            found = wasserstein_circle(CircleMeasure.from_fourier(u), atoms, cost)
+        elif case.dominant == 1:
+            found = wasserstein_semidiscrete(u, limit.points, limit.weights, cost)
+        else:
+            found = wasserstein_great_circle(u, limit.basis, limit.coefficients, cost, lmax=lmax)
+        solved.append(np.array([found.value, found.upper - found.lower]))
+    return changes, solved
 
 
 def late_images(name: str, time: float, tolerance: float) -> float:
@@ -260,22 +273,6 @@ def late_images(name: str, time: float, tolerance: float) -> float:
         return cells.integrate(side if case.dominant == 2 else x[:, :1] > 0.0)
 
     return float(np.abs(image(cells.points) - image(began(cells))).max())
-
-
-def solved(name: str, p: float, lmax: int, time: float) -> tuple[float, float]:
-    """W_p(ρ_t, Π♯ρ₀) by a solver of optimal transport, and the distance of its bounds."""
-    case = TILTED[name]
-    _, (u,) = states(case.head, case.density, lmax, (time,))
-    limit, cost = limit_measure(case.head, case.density), Cost(p, "geodesic")
-    if case.dim == 2:
-        found = wasserstein_circle(
-            CircleMeasure.from_fourier(u), CircleMeasure.from_atoms(limit.points, limit.weights), cost
-        )
-    elif case.dominant == 1:
-        found = wasserstein_semidiscrete(u, limit.points, limit.weights, cost)
-    else:
-        found = wasserstein_great_circle(u, limit.basis, limit.coefficients, cost, lmax=lmax)
-    return found.value, found.upper - found.lower
 
 
 def nearest(name: str, p: float, time: float, tolerance: float) -> float:

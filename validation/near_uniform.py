@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from claims import Measured
+from claims import Measured, limit_of
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
@@ -16,6 +17,7 @@ from spherepde.kernels import kernel_bandwidth
 from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
 
 MODELS = {"softmax": Softmax, "unnormalised": Unnormalised}
+SPHERE = {2: "S¹", 3: "S²"}
 AMPLITUDE = 1e-5
 """Of a mode, relative to the uniform density: what modes do to each other is its square, round-off 1e-16 over it."""
 STEPS = 40
@@ -93,15 +95,15 @@ def growth(
     diffusion: float = 0.0,
     amplitude: float = AMPLITUDE,
 ) -> Rates:
-    """Rates of all orders of the degrees, all excited at once, over one e-folding time of nonlinear runs.
+    """Rates of all orders of the degrees, all excited at once, over one e-folding time of the fastest of all degrees.
 
-    Runs from ±amplitude are subtracted, so that quadratic effects cancel; what is left is extrapolated to amplitude 0.
+    Nonlinear runs from ±amplitude are subtracted, so that quadratic effects cancel; the rest is extrapolated to 0.
     """
     equation = equation_of(dim, attention, beta, sign, diffusion)
     bump = noise(equation, degrees)
     here = bump != 0.0
-    scale = np.max(np.abs(exact.growth_rate(dim, beta, np.asarray(degrees), attention, sign * diffusion)))
-    time = 1.0 / max(float(scale), diffusion)
+    all_degrees = np.arange(2.0 * np.sqrt(2.0 * beta) + 3.0)
+    time = 1.0 / max(float(exact.growth_rate(dim, beta, all_degrees, attention).max()), diffusion)
 
     def rates(size: float, steps: int) -> np.ndarray:
         up, down = (end_of(equation, uniform_state(equation) + s * size * bump, time, steps) for s in (1.0, -1.0))
@@ -115,6 +117,12 @@ def growth(
     space, found = equation.space, fine + nonlinear + late
     turned = float(np.max(np.abs(found.imag) / bar))
     return Rates(space.degree[here], space.order[here], found.real, bar, turned)
+
+
+def twice_extrapolated(values: Sequence[float]) -> Measured:
+    """Limit for β doubling: the 1/β term removed, then the next."""
+    once = [2.0 * b - a for a, b in pairwise(values)]
+    return limit_of(once, 4.0)
 
 
 # ---- far from uniform
@@ -234,6 +242,6 @@ def finite_amplitude(dim: int, beta: float, amplitude: float) -> float:
     u = uniform_state(equation)
     mode = np.flatnonzero(equation.space.degree == 1)[0]
     u[mode] = amplitude * u[0]
-    until, steps = 30.0 / decay, 200
+    until, steps = 30.0 / decay, 100
     a = np.array([abs(v[mode] / v[0]) for _, v in marched(equation, u, until, steps)])[steps // 2 :]
     return float(np.log(a[-1] / a[0]) / (0.5 * until) / np.mean(a**2) / decay)

@@ -18,7 +18,7 @@ Everything is measured from nonlinear runs of the time stepper; switches and thr
 
 from __future__ import annotations
 
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from claims import Inquiry, Measured, canvas, limit_of, run, with_bars
@@ -32,6 +32,7 @@ from near_uniform import (
     MODELS,
     NOISE,
     PHASE,
+    SPHERE,
     SYMMETRIES,
     SYMMETRY_STEPS,
     SYMMETRY_TIME,
@@ -43,6 +44,7 @@ from near_uniform import (
     finite_amplitude,
     from_noise,
     growth,
+    twice_extrapolated,
 )
 from scipy.optimize import brentq
 from scipy.special import ive
@@ -51,7 +53,6 @@ from spherepde import exact
 
 DEGREES = range(1, 9)
 EPSILON = float(np.finfo(float).eps)
-SPHERE = {2: "S¹", 3: "S²"}
 SWITCHES = {
     2: (1.0445, 3.1654, 6.2113, 10.2285, 15.2363, 21.2405, 28.243),
     3: (1.8162, 4.4253, 7.9624, 12.4774, 17.9849),
@@ -104,12 +105,6 @@ def fastest(dim: int, beta: float) -> tuple[float, float]:
     return float(np.exp(curve(top))), float(np.exp(2.0 * (top + centre)) / (2.0 * beta))
 
 
-def twice_extrapolated(values: list[float]) -> Measured:
-    """Limit for β doubling: the 1/β term removed, then the next."""
-    once = [2.0 * b - a for a, b in pairwise(values)]
-    return limit_of(once, 4.0)
-
-
 # ---- from noise to clusters
 
 
@@ -145,10 +140,10 @@ def tricritical(dim: int) -> Measured:
         small, large = both(beta)
         return (4.0 * small - large) / 3.0
 
-    root = float(brentq(limit, 1.2, 3.5, xtol=1e-8))
+    root = float(brentq(limit, 1.2, 3.5, xtol=1e-6))
     slope = (limit(1.02 * root) - limit(0.98 * root)) / (0.04 * root)
     small, large = both(root)
-    return Measured(root, abs((small - large) / 3.0 / slope) + 1e-8, "amplitude to 0")
+    return Measured(root, abs((small - large) / 3.0 / slope) + 1e-6, "amplitude to 0")
 
 
 # ---- figures
