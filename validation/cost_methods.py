@@ -83,11 +83,8 @@ def limit_mass(system: System) -> float:
 
 def of_points(system: System, points: np.ndarray, weights: np.ndarray | None = None) -> State:
     """The state of weighted nodes."""
-    distance = np.nan
-    if system.dim == 3:
-        found = wasserstein_cloud_antipodes(points, np.eye(3)[0], limit_mass(system), weights, [GEODESIC])
-        distance = found[GEODESIC].value
-    return State(moments(points, weights)[1], distance, points, weights)
+    found = wasserstein_cloud_antipodes(points, np.eye(system.dim)[0], limit_mass(system), weights, [GEODESIC])
+    return State(moments(points, weights)[1], found[GEODESIC].value, points, weights)
 
 
 # ---- methods
@@ -136,13 +133,13 @@ def spectral(system: System, lmax: int, rtol: float) -> Timed:
     space = Circle(lmax) if system.dim == 2 else Sphere(lmax)
     model = ContinuityEquation(space, Softmax(system.head()))
     options = {"rtol": rtol, "save_every": system.times[-1], "continuation": "none", "progress": False}
-    sim = Simulation(model, system.density(), wasserstein=system.dim == 3, **options)
+    sim = Simulation(model, system.density(), **options)
     seconds = time.process_time() - start
     for until in system.times:
         start = time.process_time()
         values = sim.run(until=until).values
         seconds += time.process_time() - start
-        distance = float(values["wasserstein_2_geodesic"]) if system.dim == 3 else np.nan
+        distance = float(values["wasserstein_2_geodesic"])
         yield seconds, State(np.asarray(values["second_moment"]), distance, coefficients=sim.state.copy())
 
 

@@ -19,6 +19,8 @@ ESCAPED, NARROWED = (1e-5, 1e-9), (1e-4, 1e-7)
 QUARTILES = 1.3489795
 """Distance of the quartiles of a Gaussian, in standard deviations."""
 LONG = 60.0
+HUMP = 2.0**0.5
+"""By what the error of a local slope of t_turn falls as β doubles: parts of either sign, 1/β and slower."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,10 @@ class Setting:
         return self.values[1] - self.values[0]
 
     @property
-    def approach(self) -> float:
-        """By what the error of a local slope falls as β doubles.
+    def stragglers(self) -> float:
+        """By what the error of a local slope of the least displacement falls as β doubles.
 
-        That of Gaussian clusters is of order 1/β, and stragglers, whose mass falls at (v₁b₁ − v₂b₂)/b₂, displace the mean
-        by (β^{-1/2})^{b₁/b₂ − 1} of what it is.
+        Stragglers, whose mass falls at (v₁b₁ − v₂b₂)/b₂, displace the mean by (β^{-1/2})^{b₁/b₂ − 1} of what it is.
         """
         b1, b2, *_ = self.keys
         return float(2.0 ** min(1.0, 0.5 * (b1 / b2 - 1.0)))
@@ -118,21 +119,23 @@ def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
 def slope_limit(setting: Setting, runs: list[Crossover], coarser: list[Crossover], quantity: str) -> Measured:
     """Slope over log β, as β → ∞, of the ``turn`` or of the log of the ``least`` displacement (β doubling).
 
-    Local slopes extrapolated; their change with the tolerance is added, amplified as the extrapolation amplifies it.
+    Local slopes extrapolated; the change of the limit with the tolerance is added to its bar.
     """
 
     def found(several: list[Crossover]) -> Measured:
         values = np.array([getattr(run, quantity) for run in several])
         local = np.diff(values if quantity == "turn" else np.log(values)) / np.log(2.0)
-        return limit_of(local.tolist(), setting.approach)
+        return limit_of(local.tolist(), HUMP if quantity == "turn" else setting.stragglers)
 
     fine = found(runs)
-    return fine + ("its change with the tolerance", found(coarser).value - fine.value)
+    fine += ("its change with the tolerance", found(coarser).value - fine.value)
+    return fine
 
 
 def rate(runs: list[Crossover], coarser: list[Crossover], quantity: str, predicted: float) -> Measured:
-    """The ``escape`` or ``narrowing`` furthest from the prediction, its bar with the largest change by the tolerance."""
+    """The ``escape`` or ``narrowing`` furthest from the prediction, with the largest change by the tolerance."""
     rates = [getattr(run, quantity) for run in runs]
     change = max(abs(one.value - getattr(other, quantity).value) for one, other in zip(rates, coarser, strict=True))
     worst = max(rates, key=lambda one: abs(one.value - predicted))
-    return worst + ("largest change with the tolerance", change)
+    worst += ("largest change with the tolerance", change)
+    return worst

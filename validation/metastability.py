@@ -1,29 +1,35 @@
-"""Exit from metastability: how long the mean field stays on E, and how long tokens do.
+"""Metastability: how long the mean field stays concentrated, and how much earlier tokens leave.
 
-On S¹ with V = diag(1.5, 1)·S and B = S⁻¹, S symmetric positive definite, VBᵀ = diag(1.5, 1) gathers everything on ±e₁,
-while the leading eigenvector f of V points elsewhere. A cluster at e₁ would leave for f at once but for the depleted
-zone, which it attends to as long as that outweighs its own mass: the wait grows with β. The exit time is when the
-dominant axis of the second moment is half way between e₁ and f. Tokens have no depleted zone once it holds less than
-one of them: they leave earlier, the more so the fewer they are.
+Softmax attention gathers the density on E, the leading eigenspace of VBᵀ; what comes after depends on V.
 
-    python validation/metastability.py                          # one S, β = 8 and 16, a minute
-    python validation/metastability.py --full --figures out     # three S, β = 8 … 128, half an hour
+- V = I is degenerate. Two clusters of mass ½ at ±e₁ leave at λ(1 − tanh βb) = 2/(1 + e^{2βb}): a lifetime that grows as
+  e^{2bβ} (C6). Two points at inner product r = ⟨x₁,x₂⟩ merge by r' = 2(1 − r²)/(1 + e^{β(1−r)}) (C11). Measured with
+  narrow clusters followed by adaptive weighted nodes, as rates and as times until they are a right angle apart.
+- V e₁ = v₁e₁ with v₂ > v₁ (C7): the displacement of the cluster is smallest at t_turn = log β/(2c) + const, where it
+  is of order β^{-1/2}, c = (v₁b₁ − v₂b₂)/b₁. Local slopes over doublings of β are extrapolated.
+- V does not keep e₁: V = diag(1.5, 1)·S and B = S⁻¹, S = [[1, s], [s, r]]. The cluster attends to the depleted zone as
+  long as that outweighs its own mass: the wait grows with β, faster than log β. The exit time is when the dominant axis
+  of the second moment is half way between e₁ and the leading eigenvector f of V. Three ways to compute it must agree.
+  Tokens have no depleted zone once it holds less than one of them: they leave earlier, the fewer the earlier.
+- Nor can the distance to E fall below that of one token stuck at ±e₂: (π/2)N^{-1/2}. The density has no such floor.
 
-The mean field is followed by adaptive weighted nodes at two tolerances, once with finer cells throughout and no light
-one left aside, and at β = 64 by the spectral solver besides: exit status 1 if any two differ by more than 1e-3.
+    python validation/metastability.py                      # twenty seconds
+    python validation/metastability.py --full --out out     # nine minutes
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from late_phase import Number, canvas, drawn, followed
-from matplotlib.figure import Figure
+from claims import Inquiry, Measured, followed, limit_of, rate_fit, run
+from crossovers import Crossover, Setting, crossover, slope_limit
+from metastable_figures import draw_crossovers, draw_exits, draw_floors, draw_lifetimes
+from scipy.integrate import quad
+from scipy.interpolate import CubicSpline
 
 from spherepde import (
     Circle,
@@ -33,70 +39,117 @@ from spherepde import (
     Simulation,
     Softmax,
     fisher_bingham,
+    mixture,
     token_attention,
+    von_mises_fisher,
 )
 from spherepde.adaptive import CellMeasure
-from spherepde.config import script_parameters
-from spherepde.errors import one_sentence
 from spherepde.heads import DominantEigenspace
 from spherepde.phases import halfway
-from spherepde.plots.style import COMPONENTS, GUIDE
 from spherepde.tokens import circle_quantiles, moments, sample_tokens, simulate_tokens
 
-PARAMETERS = {"full": False, "figures": ""}
+# ---- two clusters under V = I
 
-ALLOWED = 1e-3
+KEYS = (1.0, 0.5)
+PAIR_CONCENTRATION = 1e4
+PAIR_WINDOW = (8.0, 16.0)
+"""Before, the clusters are not narrow."""
+TILTS = (2e-4, 1e-4)
+"""The rate errs by the square of the displacement: that of the smaller, by a third of their difference."""
+APART = 0.2
+"""Angle of either cluster from ±e₁ when the merger begins."""
+WIDTHS = (1e3, 1e4)
+"""Concentrations of merging clusters: the error is of the order of their inverse."""
+
+# ---- the turn
+
+CIRCLE = (
+    Setting((1.0, 1.4), (2.0, 0.5), 2.0),
+    Setting((1.0, 1.6), (3.0, 0.6), 2.0),
+    Setting((1.0, 1.2), (1.0, 0.2), 1.0),
+    Setting((1.0, 1.4), (2.0, 1.0), 2.0),
+)
+SPHERE = Setting((1.0, 1.4, 0.3), (2.0, 0.5, 0.5), 2.0)
+CIRCLE_BETAS, SPHERE_BETAS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0), (20.0, 40.0, 80.0, 160.0)
+QUICK_BETAS, QUICK_TOLERANCES = (80.0, 160.0, 320.0, 640.0), (3e-4, 2e-5)
+CIRCLE_TOLERANCES, SPHERE_TOLERANCES = (1e-4, 1e-5), (3e-3, 1e-3)
+
+# ---- the exit
+
 VALUES = np.diag([1.5, 1.0])
+SHAPES = ((0.15, 0.8), (0.3, 1.0), (-0.5, 1.2))
+"""(s, r) of S."""
 DENSITY = fisher_bingham([0.1, 0.2])
 E = np.array([1.0, 0.0])
-BETAS = (8.0, 16.0, 32.0, 64.0, 128.0)
-TOLERANCES = (1e-5, 1e-7)
-FINER_UP_TO = 32.0
-"""β up to which the flow is followed once more with finer cells everywhere."""
-COUNTS = (512, 1024, 2048, 4096)
-SEEDS = 2
-LONG = 100.0
-TOKEN_TIMES = 0.05
-LATER = 1.25
-"""How much longer than the density tokens are watched."""
-SPECTRAL_BETA, SPECTRAL_LMAX = 64.0, (127, 255)
+BETAS = {SHAPES[0]: (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0), SHAPES[1]: (8.0, 16.0, 32.0, 64.0, 128.0, 256.0)}
+BETAS[SHAPES[2]] = BETAS[SHAPES[1]][:5]
+QUICK_EXITS = (16.0, 32.0, 64.0)
+TOLERANCES = (1e-4, 1e-5)
+SPECTRAL = {True: ((64.0, (127, 255)),), False: ((16.0, (95, 127)),)}
+"""β and lmax at which the spectral solver is asked too, by full."""
+FEW, MANY, SEEDS = 512, 2048, 4
+TOKEN_RUNS = tuple((beta, FEW) for beta in (8.0, 16.0, 32.0, 64.0, 128.0)) + ((16.0, MANY), (64.0, MANY))
+EARLY = {"independent": 64.0, "at quantiles": 128.0}
+"""β from which tokens leave clearly early; at quantiles only where the wait is long by then (the last two S)."""
+TOKEN_TIMES, LATER, LONG = 0.05, 1.25, 200.0
+
+# ---- the floor
+
+FLOOR, FLOOR_BETA, FLOOR_TOLERANCES = Setting((1.0, 1.2), (2.0, 1.0), 0.0), 640.0, (1e-4, 1e-5)
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A symmetric positive definite S = [[1, s], [s, r]]."""
-
-    s: float
-    r: float
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """S."""
-        return np.array([[1.0, self.s], [self.s, self.r]])
-
-    def head(self, beta: float) -> Head:
-        """V = diag(1.5, 1)·S and B = S⁻¹ at one β."""
-        return Head(VALUES @ self.matrix, B=np.linalg.inv(self.matrix), beta=beta)
-
-    @property
-    def final(self) -> np.ndarray:
-        """The leading eigenvector f of V, on the side of e₁."""
-        axis = DominantEigenspace(VALUES @ self.matrix).axis
-        return np.asarray(axis * np.sign(axis[0]))
-
-    def __str__(self) -> str:
-        return f"S = [[1, {self.s:g}], [{self.s:g}, {self.r:g}]]"
+def pair_rate(beta: float, tolerance: float) -> Measured:
+    """Growth rate of the common displacement of two narrow clusters at ±e₁, both tilted a little towards e₂."""
+    head = Head(np.eye(2), B=np.diag(KEYS), beta=beta)
+    found = []
+    for tilt in TILTS:
+        tilted = [(0.5, von_mises_fisher([side, tilt], PAIR_CONCENTRATION)) for side in (1.0, -1.0)]
+        t, y = followed(head, mixture(tilted), PAIR_WINDOW[1], tolerance, lambda m: [float(m.weights @ m.points[:, 1])])
+        found.append(rate_fit(t, y[:, 0], PAIR_WINDOW))
+    return found[1] + ("its change with the tilt", found[1].value - found[0].value)
 
 
-SHAPES = (Shape(0.15, 0.8), Shape(0.3, 1.0), Shape(-0.5, 1.2))
+def pair_prediction(beta: float) -> float:
+    """λ(1 − tanh βb) with λ = 1, without cancellation."""
+    return float(2.0 / (1.0 + np.exp(2.0 * beta * KEYS[0])))
 
 
-@dataclass
-class Exits:
-    """Exit times for one S: of the mean field by β, and of tokens by (start, N, β); NaN where they never leave."""
+def merging_time(beta: float, tolerance: float) -> Measured:
+    """Time until two narrow clusters, nearly opposite, are a right angle apart under V = B = I."""
 
-    mean_field: dict[float, float] = field(default_factory=dict)
-    tokens: dict[tuple[str, int, float], list[float]] = field(default_factory=dict)
+    def angle(measure: CellMeasure) -> list[float]:
+        half = measure.points[:, 0] > 0.0
+        mean = measure.weights[half] @ measure.points[half]
+        return [float(np.arctan2(mean[1], mean[0]))]
+
+    times = []
+    for concentration in WIDTHS:
+        tilted = [(0.5, von_mises_fisher([side, np.tan(APART)], concentration)) for side in (1.0, -1.0)]
+        t, y = followed(Head(np.eye(2), beta=beta), mixture(tilted), 1e4, tolerance, angle, lambda last: last[0] > 0.8)
+        times.append(float(CubicSpline(t, y[:, 0] - 0.25 * np.pi).roots(extrapolate=False)[0]))
+    return Measured(times[1], abs(times[1] - times[0]), "clusters √10 times as wide")
+
+
+def merging_prediction(beta: float) -> float:
+    """The same of two points (C11), by quadrature."""
+    return float(quad(lambda r: 0.5 * (1.0 + np.exp(beta * (1.0 - r))) / (1.0 - r * r), -np.cos(2.0 * APART), 0.0)[0])
+
+
+def shape_matrix(shape: tuple[float, float]) -> np.ndarray:
+    """S."""
+    s, r = shape
+    return np.array([[1.0, s], [s, r]])
+
+
+def shape_head(shape: tuple[float, float], beta: float) -> Head:
+    """V = diag(1.5, 1)·S and B = S⁻¹ at one β."""
+    return Head(VALUES @ shape_matrix(shape), B=np.linalg.inv(shape_matrix(shape)), beta=beta)
+
+
+def final_axis(shape: tuple[float, float]) -> np.ndarray:
+    """The leading eigenvector f of V, on the side of e₁."""
+    axis = DominantEigenspace(VALUES @ shape_matrix(shape)).axis
+    return np.asarray(axis * np.sign(axis[0]))
 
 
 def second_moment(measure: CellMeasure) -> list[float]:
@@ -104,117 +157,178 @@ def second_moment(measure: CellMeasure) -> list[float]:
     return list(np.einsum("n,ni,nj->ij", measure.weights, measure.points, measure.points).ravel())
 
 
-def lead(second: np.ndarray, final: np.ndarray) -> float:
-    """⟨f,Mf⟩ − ⟨e,Me⟩: positive once the dominant axis has passed the bisector of e and f."""
-    matrix = np.reshape(second, (2, 2))
-    return float(final @ matrix @ final - E @ matrix @ E)
-
-
-def mean_field_exit(shape: Shape, beta: float, tolerance: float, finer: bool = False) -> float:
+def mean_field_exit(shape: tuple[float, float], beta: float, tolerance: float, finer: bool = False) -> float:
     """Exit time of the density."""
-    final = shape.final
-    enough = partial(_left, final=final)
-    t, values = followed(shape.head(beta), DENSITY, LONG, tolerance, second_moment, enough, finer=finer)
-    return _halfway(t, values.reshape(-1, 2, 2), final)
+    final = final_axis(shape)
+
+    def left(second: np.ndarray) -> bool:
+        matrix = np.reshape(second, (2, 2))
+        return bool(final @ matrix @ final - E @ matrix @ E > 0.02)
+
+    t, values = followed(shape_head(shape, beta), DENSITY, LONG, tolerance, second_moment, left, finer=finer)
+    return crossing(t, values.reshape(-1, 2, 2), final)
 
 
-def _left(second: np.ndarray, final: np.ndarray) -> bool:
-    return lead(second, final) > 0.02
-
-
-def _halfway(t: np.ndarray, second: np.ndarray, final: np.ndarray) -> float:
+def crossing(t: np.ndarray, second: np.ndarray, final: np.ndarray) -> float:
+    """When the second moment is half way, NaN if never."""
     found = halfway(t, second, E, final)
     return np.nan if found is None else found
 
 
-def token_exit(shape: Shape, beta: float, start: np.ndarray, until: float) -> float:
+def token_exit(shape: tuple[float, float], beta: float, start: np.ndarray, until: float, rtol: float = 1e-6) -> float:
     """Exit time of tokens of equal weight, if not later than ``until``."""
     attend = partial(token_attention, tolerance=1e-7)
     times = np.arange(0.0, until + TOKEN_TIMES, TOKEN_TIMES)
-    path = simulate_tokens(shape.head(beta), start, times, rtol=1e-6, atol=1e-8, attend=attend)
-    return _halfway(times, moments(path)[1], shape.final)
+    path = simulate_tokens(shape_head(shape, beta), start, times, rtol=rtol, atol=1e-2 * rtol, attend=attend)
+    return crossing(times, moments(path)[1], final_axis(shape))
 
 
-def token_exits(shape: Shape, beta: float, until: float, counts: tuple[int, ...]) -> dict[tuple[str, int, float], list]:
-    """Exit times of tokens at quantiles and of independent ones, by (start, N, β)."""
-    found = {}
-    for count in counts:
-        starts = {"quantiles": [circle_quantiles(DENSITY, count)]}
-        starts["independent"] = [sample_tokens(DENSITY, 2, count, seed=k) for k in range(SEEDS)]
-        for name, several in starts.items():
-            found[name, count, beta] = [token_exit(shape, beta, start, until) for start in several]
-    return found
+def token_exits(shape: tuple[float, float], beta: float, count: int, until: float) -> dict[str, Measured]:
+    """Exit times of tokens at quantiles, and the mean over seeds of independent ones with its 95 %."""
+    quantiles = circle_quantiles(DENSITY, count)
+    fine, coarse = (token_exit(shape, beta, quantiles, until, rtol) for rtol in (1e-6, 1e-5))
+    several = [token_exit(shape, beta, sample_tokens(DENSITY, 2, count, seed=k), until) for k in range(SEEDS)]
+    spread = 3.18 * np.std(several, ddof=1) / np.sqrt(SEEDS)  # Student's t with three degrees of freedom
+    return {
+        "at quantiles": Measured(fine, abs(fine - coarse), "tolerance of the integrator"),
+        "independent": Measured(float(np.mean(several)), float(spread), f"95 % over {SEEDS} seeds"),
+    }
 
 
-def spectral_exit(shape: Shape, beta: float, lmax: int, until: float) -> float:
+def spectral_exit(shape: tuple[float, float], beta: float, lmax: int, until: float) -> float:
     """Exit time by the spectral solver, which shares neither cells nor sums with the above."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run.h5"
-        model = ContinuityEquation(Circle(lmax), Softmax(shape.head(beta)))
+        model = ContinuityEquation(Circle(lmax), Softmax(shape_head(shape, beta)))
         Simulation(model, DENSITY, out=out, save_every=until, progress=False).run(until=until)
-        with RunFile(out) as run:
-            return _halfway(run.series["t"], run.series["second_moment"], shape.final)
+        with RunFile(out) as file:
+            return crossing(file.series["t"], file.series["second_moment"], final_axis(shape))
 
 
-def draw(found: dict[Shape, Exits]) -> Figure:
-    """Exit time against β, one panel for each S: mean field solid, tokens by N."""
-    figure = canvas(3.4 * len(found) + 0.6, 3.8)
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for ax, (shape, exits) in zip(panels, found.items(), strict=True):
-        betas = np.array(list(exits.mean_field))
-        ax.plot(betas, list(exits.mean_field.values()), "k-", marker="s", markersize=4, label="mean field", zorder=3)
-        counts = sorted({count for _, count, _ in exits.tokens})
-        for (k, count), (name, marker) in product(enumerate(counts), {"quantiles": "o", "independent": "x"}.items()):
-            rows = [(beta, t) for beta in betas for t in exits.tokens.get((name, count, beta), [])]
-            x, y = np.array(rows).T
-            line = "--" if name == "quantiles" else "none"
-            colour = (*COMPONENTS, GUIDE)[k % 4]
-            ax.plot(x, y, marker=marker, linestyle=line, color=colour, markersize=4, label=f"{count} tokens, {name}")
-        ax.set(xlabel=r"$\beta$", title=str(shape), xlim=(0.0, None), ylim=(0.0, None))
-    panels[0].set_ylabel("exit time (dimensionless)")
-    panels[0].legend(fontsize=6.5)
-    return figure
+def distance(points: np.ndarray, weights: np.ndarray | float) -> float:
+    """Root mean square of the angle to ±e₁."""
+    angles = np.arctan2(np.abs(points[:, 1]), np.abs(points[:, 0]))
+    return float(np.sqrt(np.sum(weights * angles**2)))
 
 
-def measure(shape: Shape, p, say) -> tuple[Exits, list[Number]]:
-    """Everything for one S."""
-    exits, numbers = Exits(), []
-    angle = np.degrees(np.arctan2(shape.final[1], shape.final[0]))
-    say(f"{shape}, f at {angle:.4g} degrees from e_1")
-
-    def compare(what: str, reference: float, other: float) -> None:
-        numbers.append(Number(f"exit at β = {beta:g}: {what}", reference, other, ALLOWED))
-        say(numbers[-1])
-
-    for beta in BETAS if p.full else BETAS[:2]:
-        coarse, fine = (mean_field_exit(shape, beta, tolerance) for tolerance in TOLERANCES)
-        exits.mean_field[beta] = fine
-        compare("tolerance {1:g} | {0:g}".format(*TOLERANCES), fine, coarse)
-        if beta <= FINER_UP_TO:
-            compare("finer cells throughout, none left aside", fine, mean_field_exit(shape, beta, TOLERANCES[1], True))
-        if beta == (SPECTRAL_BETA if p.full else BETAS[1]):
-            for lmax in SPECTRAL_LMAX:
-                compare(f"spectral solver, lmax {lmax}", fine, spectral_exit(shape, beta, lmax, 1.1 * fine))
-        found = token_exits(shape, beta, LATER * fine, COUNTS if p.full else COUNTS[:1])
-        exits.tokens |= found
-        for (name, count, _), times in found.items():
-            say(f"  exit at β = {beta:g}: {count:5d} tokens, {name:11s} " + ", ".join(f"{t:.4g}" for t in times))
-    return exits, numbers
+def density_floor(until: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of the density to E over time at β = 640."""
+    head, density = FLOOR.head(FLOOR_BETA), FLOOR.density()
+    t, values = followed(head, density, until, tolerance, lambda m: [distance(m.points, m.weights)])
+    return t, values[:, 0]
 
 
-def main() -> None:
-    """Measure, print as it comes, and draw what was asked for."""
-    with one_sentence():
-        p = script_parameters(PARAMETERS, __doc__)
-        say = partial(print, flush=True)
-        found, numbers = {}, []
-        for shape in SHAPES if p.full else SHAPES[1:2]:
-            found[shape], some = measure(shape, p, say)
-            numbers += some
-            if p.figures:
-                say(drawn(lambda: draw(found), Path(p.figures) / "metastability.png"))
-        raise SystemExit(0 if all(number.met for number in numbers) else 1)
+def token_floor(kind: str, count: int, until: float, rtol: float) -> tuple[np.ndarray, np.ndarray]:
+    """The same of tokens at "quantiles", or "independent" ones."""
+    density, times = FLOOR.density(), np.linspace(0.0, until, 181)
+    start = circle_quantiles(density, count) if kind == "quantiles" else sample_tokens(density, 2, count, seed=1)
+    path = simulate_tokens(FLOOR.head(FLOOR_BETA), start, times, rtol=rtol, atol=1e-2 * rtol)
+    return times, np.array([distance(x, 1.0 / count) for x in path])
+
+
+def degenerate(ask: Inquiry) -> None:
+    """V = I."""
+    ask.heading("V = I: an exponentially long life")
+    betas = (1.0, 2.0, 3.0, 4.0, 5.0) if ask.full else (2.0, 4.0)
+    rates = {beta: ask.part(pair_rate, beta, 1e-9) for beta in betas}
+    for beta, rate in rates.items():
+        ask.equal(f"escape rate of two clusters, V = I, β = {beta:g}", pair_prediction(beta), rate, source="C6")
+    if ask.full:
+        lives = [-np.log(rate.value) for rate in rates.values()]
+        slope = limit_of(np.diff(lives).tolist(), float(np.exp(2.0 * KEYS[0])))
+        ask.equal("slope of log lifetime in β: 2b", 2.0 * KEYS[0], slope, source="C6", excluded=KEYS[0])
+    merging = {beta: ask.part(merging_time, beta, 1e-7) for beta in ((1.0, 2.0, 3.0, 4.0) if ask.full else (1.0,))}
+    for beta, time in merging.items():
+        what = f"time until two clusters are a right angle apart, V = B = I, β = {beta:g}"
+        ask.equal(what, merging_prediction(beta), time, source="C11")
+    draw = partial(draw_lifetimes, rates, pair_prediction, merging, merging_prediction, KEYS)
+    ask.figure("lifetimes", draw, "Two clusters of mass ½ under V = I: rate of escape and time until they merge.")
+
+
+def turning(ask: Inquiry) -> None:
+    """v₂ > v₁."""
+    ask.heading("v₂ > v₁: the turn at log β/(2c)")
+    found: dict[Setting, list[Crossover]] = {}
+    for setting in (*CIRCLE, SPHERE) if ask.full else CIRCLE[:1]:
+        flat = len(setting.values) == 2
+        betas = (CIRCLE_BETAS if flat else SPHERE_BETAS) if ask.full else QUICK_BETAS
+        coarse, fine = (
+            [ask.part(crossover, setting, float(beta), tolerance) for beta in betas]
+            for tolerance in ((CIRCLE_TOLERANCES if flat else SPHERE_TOLERANCES) if ask.full else QUICK_TOLERANCES)
+        )
+        found[setting] = fine
+        local = ", ".join(f"{(b.turn - a.turn) / np.log(2.0):.4f}" for a, b in pairwise(fine))
+        ask.say(f"{setting}, β = {betas[0]:g} … {betas[-1]:g}: local slopes {local}")
+        slope = 0.5 / setting.contraction
+        what = f"slope of t_turn in log β: 1/(2c); {setting}"
+        ask.equal(what, slope, slope_limit(setting, fine, coarse, "turn"), source="C7", excluded=2.0 * slope)
+        if flat:
+            what = f"slope of the log of the least displacement; {setting}"
+            ask.equal(what, -0.5, slope_limit(setting, fine, coarse, "least"), source="C7")
+    draw = partial(draw_crossovers, found)
+    ask.figure("turning", draw, "When clusters turn away from E: displacements over time, and t_turn against β.")
+
+
+def exits(ask: Inquiry) -> None:
+    """V does not keep e₁."""
+    ask.heading("V does not keep e₁: exits from metastability")
+    shown = {}
+    for shape in SHAPES if ask.full else SHAPES[:1]:
+        name = f"S = {shape_matrix(shape).tolist()}"
+        betas = BETAS[shape] if ask.full else QUICK_EXITS
+        both = {beta: [ask.part(mean_field_exit, shape, beta, tol) for tol in TOLERANCES] for beta in betas}
+        times = {b: Measured(fine, abs(fine - coarse), "tolerance 1e-4 to 1e-5") for b, (coarse, fine) in both.items()}
+        for beta in (8.0, 32.0) if ask.full else (16.0,):
+            finer = ask.part(mean_field_exit, shape, beta, TOLERANCES[1], True)
+            ask.equal(f"exit time at β = {beta:g}, {name}: cells half as long", finer, times[beta])
+        for beta, (low, high) in SPECTRAL[ask.full]:
+            until = 1.1 * times[beta].value
+            spectral = [ask.part(spectral_exit, shape, beta, lmax, until) for lmax in (low, high)]
+            measured = Measured(spectral[1], abs(spectral[1] - spectral[0]), f"lmax {low} to {high}")
+            measured += ("bar of the nodes", times[beta].bar)
+            ask.equal(f"exit time at β = {beta:g}, {name}: spectral solver", times[beta].value, measured)
+        first, middle, last = list(times.values())[-3:]
+        ratio = (last.value - middle.value) / (middle.value - first.value)
+        bar = (last.bar + middle.bar + ratio * (middle.bar + first.bar)) / (middle.value - first.value)
+        what = f"exit time, {name}: increments over the last two doublings of β, the later over the earlier (log β: 1)"
+        ask.at_least(what, 1.0, Measured(ratio, bar, "bars of the times"))
+        tokens = {}
+        for beta, count in TOKEN_RUNS if ask.full else ((64.0, FEW),):
+            tokens[beta, count] = ask.part(token_exits, shape, beta, count, LATER * times[beta].value)
+        shown[name] = (times, tokens)
+        for kind, beta in EARLY.items():
+            if kind == "independent" or (ask.full and shape in SHAPES[1:]):
+                early = tokens[beta, FEW][kind].times(1.0 / times[beta].value)
+                what = f"exit of {FEW} tokens {kind} at β = {beta:g} over that of the density, {name}: earlier"
+                ask.at_most(what, 1.0, early)
+    ask.figure("exits", partial(draw_exits, shown), "Exit time against β: mean field, and tokens by their number.")
+
+
+def floors(ask: Inquiry) -> None:
+    """What tokens leave behind."""
+    ask.heading(f"The floor of tokens, β = {FLOOR_BETA:g}, {FLOOR}")
+    until, count = (17.0, 800) if ask.full else (9.0, 200)
+    one = 0.5 * np.pi / np.sqrt(count)
+    coarse, fine = (ask.part(density_floor, until, tolerance) for tolerance in FLOOR_TOLERANCES)
+    levels = {"density": fine}
+    least = Measured(fine[1].min(), abs(fine[1].min() - coarse[1].min()), "tolerance 1e-4 to 1e-5")
+    for kind in ("quantiles", "independent"):
+        rough, levels[kind] = (ask.part(token_floor, kind, count, until, rtol) for rtol in (1e-5, 1e-6))
+        value = levels[kind][1].min()
+        bar = Measured(value, abs(value - rough[1].min()), "tolerance of the integrator")
+        ask.at_least(f"least distance of {count} tokens to E, {kind}: one stuck at e₂", one, bar, source="C7")
+    part = 0.1 if ask.full else 0.5
+    ask.at_most(
+        f"least distance of the density to E, in units of that: {part}", part, least.times(1.0 / one), source="C7"
+    )
+    ask.figure("floor", partial(draw_floors, levels, FLOOR, count), "Distance to E at β = 640: tokens have a floor.")
+
+
+def investigate(ask: Inquiry) -> None:
+    """All lifetimes."""
+    for group in (degenerate, turning, exits, floors):
+        group(ask)
 
 
 if __name__ == "__main__":
-    main()
+    run(investigate, __doc__)

@@ -340,7 +340,8 @@ def ask_symmetry(ask: Inquiry, noisy: FromNoise) -> None:
 def ask_diffusion(ask: Inquiry) -> None:
     """Diffusion that keeps the uniform density stable."""
     ask.heading("noise against instability")
-    for dim, attention, beta in product((2, 3), MODELS, (1.0, 5.0) if ask.full else (5.0,)):
+    cases = product((2, 3), MODELS, (1.0, 5.0)) if ask.full else [(2, "unnormalised", 5.0), (3, "softmax", 5.0)]
+    for dim, attention, beta in cases:
         root, growing = ask.part(threshold, dim, attention, beta)
         over = 1.0 if attention == "softmax" else 2.0 * beta * exact.energy_uniform(dim, beta)
         name = f"{SPHERE[dim]}, {attention}, β = {beta:g}"
