@@ -1,7 +1,7 @@
 """Ways of following the mean field, each a ladder of accuracies: what it takes and how far off it is.
 
-Every method yields, at each of a system's times, the processor seconds so far and a :class:`State`. Seconds hold all the
-method itself does from ρ₀ on (placing or drawing tokens included, judging them not).
+Every method yields, at each of a system's times, the processor seconds so far and a :class:`State`. Seconds hold all
+that the method does from ρ₀ on (placing or drawing tokens included, judging them not).
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import numpy as np
 
 from spherepde import Circle, ContinuityEquation, Head, Simulation, Softmax, Sphere, fisher_bingham, token_attention
 from spherepde.adaptive import initial_cells
-from spherepde.agreement.circle_distances import circle_distances
 from spherepde.densities import Density
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.limit import limit_measure
 from spherepde.tokens import circle_quantiles, gauss_tokens, moments, sample_tokens, simulate_tokens, token_velocity
-from spherepde.transport import CircleMeasure, Cost, wasserstein_circle, wasserstein_cloud_antipodes
+from spherepde.transport import Cost, wasserstein_cloud_antipodes
 
-TURN = 2.0 * np.pi
-ATOMS, MOST_EXACT = 200_000, 1500
-"""Quantiles that stand for a density on S¹ (W₂ to 3e-5) where more tokens than that are compared with it."""
+MOST_DENSE = 3000
+"""Up to so many tokens plain sums are used where a clever user would."""
 GEODESIC = Cost(2, "geodesic")
 
 
@@ -39,7 +37,6 @@ class System:
     linear: tuple[float, ...]
     quadratic: tuple[tuple[float, ...], ...]
     times: tuple[float, ...]
-    labels: tuple[str, ...]
 
     @property
     def dim(self) -> int:
@@ -61,7 +58,7 @@ class System:
 
 @dataclass(frozen=True)
 class State:
-    """A measure: weighted ``points`` or ``coefficients``, its second moment, and on S² its W₂ to the limit Π♯ρ₀."""
+    """A measure: its second moment, its geodesic W₂ to Π♯ρ₀, and weighted ``points`` or ``coefficients``."""
 
     second: np.ndarray
     distance: float
@@ -108,17 +105,17 @@ def euler(system: System, count: int, dt: float, seed: int | None) -> Timed:
         yield seconds, of_points(system, x)
 
 
-def adaptive_steps(system: System, placed: str, size: int, rtol: float, fast: bool, seed: int = 0) -> Timed:
-    """Tokens "drawn" at random or "placed" by ρ₀ (quantiles, or Gauss nodes with weights), DOP853."""
+def placed_or_drawn(system: System, how: str, size: int, rtol: float, seed: int = 0) -> Timed:
+    """Tokens "drawn" at random, fast sums, or "placed" by ρ₀ (quantiles, or weighted Gauss nodes), the better sums."""
     start, weights = time.process_time(), None
-    if placed == "drawn":
+    if how == "drawn":
         x = sample_tokens(system.density(), system.dim, size, seed)
     elif system.dim == 2:
         x = circle_quantiles(system.density(), size)
     else:
         x, weights = gauss_tokens(system.density(), size)
         weights /= weights.sum()
-    attend = partial(token_attention, tolerance=max(0.1 * rtol, 1e-10)) if fast else None
+    attend = partial(token_attention, tolerance=max(0.1 * rtol, 1e-10)) if len(x) > MOST_DENSE else None
     seconds = time.process_time() - start
     for stretch in system.stretches():
         start = time.process_time()
@@ -146,7 +143,8 @@ def spectral(system: System, lmax: int, rtol: float) -> Timed:
 def cells(system: System, tolerance: float) -> Timed:
     """Weighted nodes whose cells divide as they stretch."""
     start, now = time.process_time(), 0.0
-    flow, measure = LagrangianFlow(Softmax(system.head()), tolerance), initial_cells(system.density(), system.dim, tolerance)
+    flow = LagrangianFlow(Softmax(system.head()), tolerance)
+    measure = initial_cells(system.density(), system.dim, tolerance)
     seconds = time.process_time() - start
     for until in system.times:
         start = time.process_time()
@@ -155,28 +153,3 @@ def cells(system: System, tolerance: float) -> Timed:
         now = until
         seconds += time.process_time() - start
         yield seconds, of_points(system, measure.points, measure.weights)
-
-
-# ---- errors
-
-
-def circle_measure(state: State) -> CircleMeasure:
-    """A state on S¹ as transport takes it."""
-    if state.coefficients is not None:
-        return CircleMeasure.from_fourier(state.coefficients)
-    return CircleMeasure.from_atoms(state.points, state.weights)
-
-
-def quantiles(measure: CircleMeasure) -> np.ndarray:
-    """Its quantiles (ATOMS,) in [0, 2π), ascending."""
-    return np.sort(np.mod(measure.quantile((np.arange(ATOMS) + 0.5) / ATOMS), TURN))
-
-
-def circle_w2(state: State, reference: CircleMeasure, atoms: np.ndarray) -> float:
-    """Geodesic W₂ of a state on S¹ to the reference, by its quantiles ``atoms`` if the state has many points."""
-    if state.points is None or len(state.points) <= MOST_EXACT:
-        return wasserstein_circle(circle_measure(state), reference, GEODESIC).value
-    angle = np.mod(np.arctan2(state.points[:, 1], state.points[:, 0]), TURN)
-    order = np.argsort(angle)
-    w = np.full(angle.size, 1.0 / angle.size) if state.weights is None else state.weights[order]
-    return circle_distances(angle[order], w / w.sum(), atoms, np.full(ATOMS, 1.0 / ATOMS))[1]

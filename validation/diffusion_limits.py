@@ -127,5 +127,8 @@ def reference(name: str, degrees: int, rtol: float) -> Reference:
 
     start = lines.coefficients(datum_at(limit, lines.angle))
     first = np.concatenate([start, np.zeros(n + 1)])
-    end = solve_ivp(rate, (0.0, limit.time), first, method="DOP853", rtol=rtol, atol=0.01 * rtol).y[:, -1]
+    found = solve_ivp(rate, (0.0, limit.time), first, method="DOP853", rtol=rtol, atol=0.01 * rtol)
+    if not found.success:
+        raise ArithmeticError(f"{name}: {found.message}")
+    end = found.y[:, -1]
     return Reference(end[:n], end[n : 2 * n], 0.5 * float(start @ start - end[:n] @ end[:n]), float(end[-1]))

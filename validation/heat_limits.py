@@ -41,9 +41,7 @@ DRAWN = (5.0, 20.0)
 TWO_RUNS = "two degrees more, rtol 1e-10 for 1e-12; round-off"
 LMAX, RTOL = 47, 1e-11
 FINER = (63, 1e-12)
-
-
-# ---- attention
+"""For the run that judges the others."""
 
 
 def density_of(limit: Limit) -> Density:
@@ -118,9 +116,9 @@ def all_orders(beta: float) -> float:
     modes = [(1, 0, 0.2), (1, 1, -0.15), (1, -1, 0.1), (2, 0, 0.1), (2, 1, 0.08), (2, -2, 0.1)]
     datum = harmonics(3, [{"degree": l, "order": m, "amplitude": a} for l, m, a in modes])
     equation = ContinuityEquation(Sphere(LMAX), MODELS["softmax"](Head(-np.eye(3), beta=beta)))
-    run_ = Simulation(equation, datum, rtol=RTOL, progress=False)
-    start, time = run_.state.copy(), LIMITS["heat, S²"].time
-    end, space = run_.run(until=beta * time).state, equation.space
+    sim = Simulation(equation, datum, rtol=RTOL, progress=False)
+    start, time = sim.state.copy(), LIMITS["heat, S²"].time
+    end, space = sim.run(until=beta * time).state, equation.space
     off = end - start * exact.heat_decay(3, space.degree, time)
     return float(np.sqrt(4.0 * np.pi * space.inner(off, off)))
 
@@ -144,10 +142,8 @@ def draw_densities(found: dict[str, Errors]) -> Figure:
         limit = LIMITS[name]
         end, values = reference(name, limit.degrees, RTOL), harmonics_at(2, limit.degrees, angle)[0]
         above.plot(angle, datum_at(limit, angle), ":", color=GUIDE, label="datum")
-        shown = [
-            *((beta, attention(name, beta, LMAX, RTOL)) for beta in DRAWN),
-            (found[name].beta[-1], found[name].last),
-        ]
+        shown = [(beta, attention(name, beta, LMAX, RTOL)) for beta in DRAWN]
+        shown.append((found[name].beta[-1], found[name].last))
         for colour, (beta, one) in zip(SERIES, shown, strict=False):
             above.plot(one.angle, one.p, color=colour, label=f"β = {beta:g}")
             off = beta * (one.p - harmonics_at(2, limit.degrees, one.angle)[0] @ end.p)
@@ -246,9 +242,9 @@ def ask_references(ask: Inquiry) -> None:
 def ask_rates(ask: Inquiry) -> None:
     """One degree at a time: heat for low ones, cut off beyond √(2β)."""
     ask.heading("single degrees, from nonlinear runs")
-    betas = [40.0 * 2.0**j for j in range(5)]
+    betas = {2: tuple(40.0 * 2.0**j for j in range(5)), 3: tuple(20.0 * 2.0**j for j in range(4))}
     for dim, l, sign in product((2, 3) if ask.full else (2,), range(1, 5) if ask.full else (1, 3), (-1.0, 1.0)):
-        values, bar = ask.part(rates_of, dim, tuple(betas[: 4 if dim == 3 else 5]), l, sign)
+        values, bar = ask.part(rates_of, dim, betas[dim], l, sign)
         what = f"{SPHERE[dim]}, V = {'−' if sign < 0 else ''}I: βγ of degree {l}, β → ∞"
         further = "of the rates", 6.0 * bar
         limit = twice_extrapolated(values) + further
@@ -279,12 +275,8 @@ def investigate(ask: Inquiry) -> None:
         betas = [40.0 * 2.0**j for j in range(5)]
         order = order_fit(betas, [ask.part(all_orders, beta) for beta in betas])
         ask.equal("heat, S², all orders: order of the distance in β", -1.0, order, source="C8", excluded=-0.5)
-    ask.figure(
-        "densities", lambda: draw_densities(found), "The datum, what attention makes of it, and the limit (dashed)."
-    )
-    ask.figure(
-        "errors", lambda: draw_errors(found), "Distances to the limits: first order, second with the correction."
-    )
+    ask.figure("densities", lambda: draw_densities(found), "Densities and their limits; below, errors times β and r.")
+    ask.figure("errors", lambda: draw_errors(found), "Distances to the limits: order 1, or 2 with the correction.")
     ask_rates(ask)
 
 

@@ -16,8 +16,8 @@ S¹ with B = I a token at θ* + l a sees the weights e^{−s²/2} g(a+s), g the 
 Smooth: the solver's softmax field against its hardmax field, V and B general. Others: quadrature (rough_velocities.py),
 sup over θ by a scan in a. V = diag(1, 0.4), θ* = π/2.
 
-    python validation/laplace_principle.py                   # 10 seconds
-    python validation/laplace_principle.py --full --out out  # a minute of processor time
+    python validation/laplace_principle.py                   # 9 seconds
+    python validation/laplace_principle.py --full --out out  # 13 seconds of processor time
 """
 
 from __future__ import annotations

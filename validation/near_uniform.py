@@ -74,7 +74,7 @@ def noise(equation: ContinuityEquation, degrees: Sequence[int], seed: int = 0) -
 def marched(
     equation: ContinuityEquation, u: np.ndarray, until: float, steps: int
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Times and states, from the start on, in equal steps of the real stepper."""
+    """Times and states, from the start on, in equal steps of the solver's scheme."""
     yield 0.0, u.copy()
     for step in march(imex_step(equation, TABLEAUX["ark436"]), equation.norm, FixedStep(until / steps), u, 0.0, until):
         yield step.time, step.state.copy()
@@ -127,7 +127,7 @@ def twice_extrapolated(values: Sequence[float]) -> Measured:
 
 # ---- far from uniform
 
-NOISE, SEEDS = 1e-6, 12
+NOISE = 1e-6
 """Small enough for the fastest mode to outgrow neighbours that start up to twice as large."""
 END_OF_LINEAR, NOISE_FOLDINGS, NOISE_STEPS = 0.5, 15.5, 400
 PHASE, CLUSTER_AMPLITUDE = 0.7, 1e-3
@@ -147,42 +147,52 @@ TURN = Rotation.from_euler("zyz", (0.4, 1.1, -0.7)).as_matrix()
 
 @dataclass(frozen=True)
 class FromNoise:
-    """Moduli of degrees 0 … 12 over the uniform one (n, 13), largest deviation from it, phase of the fastest mode.
+    """What grows out of noise: times, moduli of degrees 0 … 12 over the uniform one (n, 13), maxima at the end (S¹).
 
-    ``maxima`` counts those above the uniform density at the end, on S¹.
+    Half the difference to what grows out of the opposite noise has no quadratic effects: ``deviation`` is its largest
+    value over the uniform density, ``size`` and ``phase`` (S¹) are those of its ``fastest`` degree.
     """
 
     t: np.ndarray
     moduli: np.ndarray
     deviation: np.ndarray
+    size: np.ndarray
     phase: np.ndarray
     fastest: int
     maxima: int
 
     def until(self, deviation: float) -> tuple[float, float]:
-        """Mean growth rate and turn (radians) of the fastest mode until the density is that far from uniform."""
+        """Mean growth rate and turn (radians) of the fastest degree until the density is that far from uniform."""
         late = slice(len(self.t) // 2, None)
-        level, mode = np.log(self.deviation[late]), self.moduli[:, self.fastest]
-        values = self.t, np.log(mode / mode[0]), self.phase - self.phase[0]
+        level = np.log(self.deviation[late])
+        values = self.t, np.log(self.size / self.size[0]), self.phase - self.phase[0]
         t, gain, turn = (float(CubicSpline(level, value[late])(np.log(deviation))) for value in values)
         return gain / t, turn
 
 
 def from_noise(dim: int, attention: str, beta: float, seed: int) -> FromNoise:
-    """From noise on degrees 1 … 12 to a deviation of one half."""
+    """From noise on degrees 1 … 12, and from the opposite noise, to a deviation of one half."""
     rates = exact.growth_rate(dim, beta, np.arange(13), attention)
     equation = equation_of(dim, attention, beta, lmax=63 if dim == 2 else 47)
     space, flat, k = equation.space, uniform_state(equation), int(np.argmax(rates))
-    start, rows = flat + NOISE * noise(equation, range(1, 13), seed), []
-    for t, u in marched(equation, start, NOISE_FOLDINGS / rates[k], NOISE_STEPS):
+    start, until = NOISE * noise(equation, range(1, 13), seed), NOISE_FOLDINGS / rates[k]
+    up, down = (marched(equation, flat + sign * start, until, NOISE_STEPS) for sign in (1.0, -1.0))
+
+    def moduli(u: np.ndarray) -> np.ndarray:
         square = np.bincount(space.degree, space.parseval * np.abs(u) ** 2)[:13] / space.parseval[0]
-        density = space.to_nodal(u) * space.area
-        rows.append((t, np.sqrt(square) / abs(flat[0]), np.abs(density - 1.0).max(), np.angle(u[k])))
-        if rows[-1][2] > END_OF_LINEAR:
+        return np.sqrt(square) / abs(flat[0])
+
+    rows = []
+    for (t, u), (_, v) in zip(up, down, strict=True):
+        odd = 0.5 * (u - v)
+        deviation = np.abs(space.to_nodal(odd)).max() * space.area
+        rows.append((t, moduli(u), deviation, moduli(odd)[k], np.angle(odd[k])))
+        if deviation > END_OF_LINEAR:
             break
+    density = space.to_nodal(u) * space.area
     higher = (density > np.roll(density, 1)) & (density >= np.roll(density, -1)) & (density > 1.0)
-    t, moduli, deviation, phase = map(np.array, zip(*rows, strict=True))
-    return FromNoise(t, moduli, deviation, np.unwrap(phase), k, int(higher.sum()))
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    return FromNoise(*columns[:4], np.unwrap(columns[4]), k, int(higher.sum()))
 
 
 @dataclass(frozen=True)

@@ -81,11 +81,12 @@ def without_interaction(ask: Inquiry) -> None:
     for dim, attention in cases if ask.full else cases[:3]:
         name = f"{attention} on S^{dim - 1}, Poisson kernel at t = {POISSON_TIME[dim]:g}"
         truth = float(exact.poisson_mean(dim, exact.poisson_offset(dim, OFFSET, POISSON_TIME[dim])))
-        means = [ask.part(poisson_mean, dim, attention, beta, DEGREE[dim], 1e-11) for beta in SMALL_BETAS]
-        power = 2 if (dim, attention) == (2, "softmax") else 1
-        order = order_fit(1.0 / np.array(SMALL_BETAS), np.abs(np.array(means) - truth))
-        rival = -1.0 if power == 2 else -2.0
-        ask.equal(f"{name}: order of its mean's error in 1/β", -power, order, source="C17, C18", excluded=rival)
+        if ask.full or dim == 2:
+            means = [ask.part(poisson_mean, dim, attention, beta, DEGREE[dim], 1e-11) for beta in SMALL_BETAS]
+            power = 2 if (dim, attention) == (2, "softmax") else 1
+            order = order_fit(1.0 / np.array(SMALL_BETAS), np.abs(np.array(means) - truth))
+            rival = -1.0 if power == 2 else -2.0
+            ask.equal(f"{name}: order of its mean's error in 1/β", -power, order, source="C17, C18", excluded=rival)
         fine = ask.part(poisson_mean, dim, attention, 1e-10, DEGREE[dim], 1e-11)
         coarse = ask.part(poisson_mean, dim, attention, 1e-10, DEGREE[dim] - 16, 1e-10)
         bar = abs(fine - coarse) + 1e-10
@@ -199,7 +200,7 @@ def sphere_rates(ask: Inquiry, found: dict[tuple[int, str, float], np.ndarray]) 
     loose = ask.part(from_positive, 3, "softmax", 1.0, until, 10.0 * tolerance)
     adaptive = Measured(rows[-1, 1], abs(loose[-1, 1] - rows[-1, 1]), "tolerance against ten times it")
     ask.equal(f"S², softmax: W₂² at t = {until:g} by adaptive nodes, by polar angles", other, adaptive, source="C20")
-    until, tolerance = (16.0, 1e-5) if ask.full else (9.0, 1e-4)
+    until, tolerance = (16.0, 1e-5) if ask.full else (9.0, 1e-3)
     rows = found[3, "unnormalised", 1.0] = ask.part(from_positive, 3, "unnormalised", 1.0, until, tolerance)
     t, squared = rows[:, 0], rows[:, 1]
     window, rate = (0.65 * until, until), 2.0 / np.e
@@ -304,8 +305,8 @@ def clusters(ask: Inquiry) -> tuple[np.ndarray, float]:
         "Tokens agree at t = 4 to 1e-7, but which side of the separatrix one of N tokens ends on changes ∫|x − e₁|²dρ"
         " by 4/N: from 40 to 400 evenly spaced ones leave it between 0.434 and 0.500."
     )
-    alone = ask.part(two_clusters, 2.0, 18.0, 1e-8, "softmax")
-    decay = rate_fit(alone[:, 0], alone[:, 1], (12.0, 18.0)).times(-1.0)
+    alone = ask.part(two_clusters, 2.0, until, tolerance, "softmax")
+    decay = rate_fit(alone[:, 0], alone[:, 1], (0.65 * until, until)).times(-1.0)
     ask.equal("softmax, the same data: rate of W₂² to a single Dirac", 1.0, decay, source="C20, C21")
 
     masses = np.array([0.08, 0.1, 0.12, 0.14, 0.16] if ask.full else [0.1, 0.12, 0.14])
@@ -318,11 +319,19 @@ def clusters(ask: Inquiry) -> tuple[np.ndarray, float]:
     root, change = -level / slope, lines[4e4][0] - lines[1e4][0]
     bar = abs(root + lines[1e4][0][1] / lines[1e4][0][0]) + bend / abs(slope)
     origin = "concentration 1e4 against 4e4; bend of the line"
-    ask.equal("mass below which a cluster facing the rest dissolves, β = 1", 1.0 / (1.0 + np.e**2),
-              Measured(root, bar, origin), source="C21")  # fmt: skip
+    ask.equal(
+        "mass below which a cluster facing the rest dissolves, β = 1",
+        1.0 / (1.0 + np.e**2),
+        Measured(root, bar, origin),
+        source="C21",
+    )
     span = float(np.ptp(masses))
-    ask.equal("slope of its rate in the mass", -2.0 * np.cosh(1.0),
-              Measured(slope, abs(change[0]) + 2.0 * bend / span, origin), source="C21")  # fmt: skip
+    ask.equal(
+        "slope of its rate in the mass",
+        -2.0 * np.cosh(1.0),
+        Measured(slope, abs(change[0]) + 2.0 * bend / span, origin),
+        source="C21",
+    )
 
     pairs = (("softmax", 0.8), ("unnormalised", 0.8), ("softmax", 0.5), ("unnormalised", 0.5))
     for attention, mass in pairs if ask.full else pairs[:1]:
@@ -425,8 +434,9 @@ def draw_distances(
     rows = found[3, "softmax", 1.0]
     ax.plot(rows[:, 0], rows[:, 1] * np.exp(2.0 * rows[:, 0]), color=SERIES[0], label="adaptive nodes")
     t = resonant.times
-    ax.plot(t[::8], (resonant.squared * np.exp(2.0 * t))[::8], "o", color=SERIES[1], markersize=3.5,
-            label="polar angles")  # fmt: skip
+    ax.plot(
+        t[::8], (resonant.squared * np.exp(2.0 * t))[::8], "o", color=SERIES[1], markersize=3.5, label="polar angles"
+    )
     slope = 32.0 * np.pi * resonant.antipode[-1] * np.exp(2.0 * t[-1])
     line = resonant.squared[-1] * np.exp(2.0 * t[-1]) + slope * (t - t[-1])
     theory(ax, t[line > 0.0], line[line > 0.0], r"slope $32\pi G$")

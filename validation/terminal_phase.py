@@ -1,215 +1,348 @@
-"""The terminal phase in numbers: when clusters stop gathering on E, how fast they leave it, and what tokens make of it.
+"""The terminal phase: final states of softmax attention and their rates, over the spectrum of V.
 
-Diagonal V and B with v₁b₁ > v₂b₂ but v₂ > v₁ (C7): clusters gather on ±e₁, turn when their width is β^{-1/2}, and leave
-for ±e₂. From a smooth positive density with a small asymmetry, followed by adaptive weighted nodes:
+Clusters of mass p and 1 − p at ±e₁, V e₁ = λe₁, b = ⟨e₁,Be₁⟩: growth rates of displacements and widths (C6,
+two_clusters.py), measured as eigenvalues of the propagator of displacements of narrow clusters in the mean field.
 
-- t_turn, when the mean displacement of the cluster is smallest, against log β: slope 1/(2c), c = (v₁b₁ − v₂b₂)/b₁;
-- the escape rate v₂ − v₁ of that displacement and the rate v₁ at which the width falls, once βs² ≪ 1;
-- the same on S², along the direction that escapes;
-- no floor in the distance to E at β = 640, where 800 tokens have one: isolated tokens attend only to themselves;
-- V = I: two clusters of mass ½ leave at the exponentially slow rate λ(1 − tanh βb) (C6).
+- Aligned (λ leads V): every rate is negative, the two clusters stay.
+- Opposite (λ_u > λ): displacements grow at λ_u − λ tanh βb, which is v₂ − v₁ for large β, widths shrink at v₁ (C7); all
+  mass ends on the leading eigenvector of V; from data symmetric in x₁ the rest ∫(1 − x_u²), a width, falls at 2v₂.
+- Degenerate: V = I keeps one cluster at rest wherever it formed; V = diag(1, 1, μ) in the plane of its leading
+  eigenspace, which is approached at 1 − μ.
+- Negative definite, QᵀK = V: the density splits by sign along the most negative direction e₁, λ = −1. Stable iff every
+  λ_u < tanh β, and the heavier cluster narrows iff β > |log(p/(1 − p))|/2 (C26): both thresholds are zeros of measured
+  rates. From smooth densities the split ends inside the stable range.
+- Not symmetric: complex leading eigenvalues a ± iω turn the clusters for ever, a quarter of a period apart at W₂ = π/2.
+- A collapsed cluster at x follows ẋ = PₓVx, whatever β and B are.
 
-    python validation/terminal_phase.py                          # S¹ only, a minute
-    python validation/terminal_phase.py --full --figures out     # S², all β and settings, some twenty minutes
-
-Exit status 1 if a rate or a slope misses by more than 2 %, or the floors are not what is said.
+    python validation/terminal_phase.py                      # twenty-five seconds
+    python validation/terminal_phase.py --full --out out     # four minutes
 """
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from crossovers import ALLOWED, Crossover, Setting, crossover, crossover_numbers
-from late_phase import Number, canvas, drawn, followed
-from matplotlib.figure import Figure
+from claims import Inquiry, Measured, followed, limit_of, rate_fit, run
+from crossovers import Setting, crossover, rate
 from scipy.interpolate import CubicSpline
+from terminal_figures import draw_rates, draw_rotation, draw_thresholds
+from two_clusters import Growth, Pair, growth
 
-from spherepde import Head, mixture, von_mises_fisher
-from spherepde.config import script_parameters
-from spherepde.errors import one_sentence
-from spherepde.plots.style import COMPONENTS, GUIDE, THEORY, TIME_LABEL
-from spherepde.tokens import circle_quantiles, sample_tokens, simulate_tokens
+from spherepde import Head, Softmax, fisher_bingham, von_mises_fisher
+from spherepde.adaptive import CellMeasure, initial_cells
+from spherepde.densities import Density
+from spherepde.exact import dirac_path
+from spherepde.lagrangian import LagrangianFlow
+from spherepde.transport import CircleMeasure, wasserstein_circle
 
-PARAMETERS = {"full": False, "tolerance": 1e-6, "figures": ""}
+Runs = dict[str, tuple[float, float, Growth]]
 
-DOUBLING = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
-CIRCLE = (
-    Setting((1.0, 1.4), (2.0, 0.5), 2.0, DOUBLING),
-    Setting((1.0, 1.6), (3.0, 0.6), 2.0, DOUBLING),
-    Setting((1.0, 1.2), (1.0, 0.2), 1.0, DOUBLING),
-    Setting((1.0, 1.4), (2.0, 1.0), 2.0, DOUBLING[2:]),
+# ---- linear rates of two clusters: concentration, tilt, window, tolerance
+
+CIRCLE = (1e4, 1e-5, (4.0, 8.0), 1e-9)
+SPHERE = (20.0, 1e-2, (4.0, 8.0), 1e-6)
+"""Wide at first, for fewer nodes; they narrow by themselves."""
+ONE, THREE = (1.0, 1.0), (1.0, 1.0, 1.0)
+ALIGNED = (Pair((1.0, 0.4), ONE, 1.0), Pair((1.0, 0.4), ONE, 1.0, 0.7), Pair((1.0, 0.4, -0.3), THREE, 1.0))
+OPPOSITE = (Pair((1.0, 1.4), ONE, 1.0), Pair((1.0, 1.4), (2.0, 0.5), 0.7, 0.6))
+NEGATIVE = (Pair((-1.0, -0.4), (-1.0, -0.4), 1.0), Pair((-1.0, -0.4, -0.7), (-1.0, -0.4, -0.7), 1.0))
+
+# ---- thresholds of polarisation
+
+POSITIVE = 0.5
+HEAVY = 0.75
+THRESHOLD_BETAS = (0.35, 0.45, 0.55, 0.65, 0.75)
+HEAVY_RUN = (1e6, 1e-4, (1.0, 3.0), 1e-9)
+"""Clusters so narrow that a growing width stays small."""
+
+# ---- the escape at large β
+
+ESCAPES = (
+    Setting((1.0, 1.4), (2.0, 0.5), 2.0),
+    Setting((1.0, 1.6), (3.0, 0.6), 2.0),
+    Setting((1.0, 1.2), (1.0, 0.2), 1.0),
 )
-QUICK = Setting((1.0, 1.4), (2.0, 0.5), 2.0, (20.0, 80.0, 320.0))
-SPHERE = Setting((1.0, 1.4, 0.3), (2.0, 0.5, 0.5), 2.0, (10.0, 20.0, 40.0, 80.0))
-SPHERE_TOLERANCE = 1e-4
+ESCAPE_SPHERE = Setting((1.0, 1.4, 0.3), (2.0, 0.5, 0.5), 2.0)
+ESCAPE_BETAS, SPHERE_BETA = (20.0, 80.0, 320.0), 20.0
+TOLERANCES, SPHERE_TOLERANCES = (1e-4, 1e-5), (3e-3, 1e-3)
 
-# ---- no floor
+# ---- smooth densities
 
-FLOOR = Setting((1.0, 1.2), (2.0, 1.0), 0.0, (640.0,))
-FLOOR_BETA, FLOOR_UNTIL, FLOOR_TOLERANCE = FLOOR.betas[0], 17.0, 1e-5
-TOKENS = 800
+FINAL_TOLERANCES = (1e-4, 1e-5)
+TURNING = ((1.0, -2.0), (0.5, 1.0))
+"""Eigenvalues 1 ± i: a cluster turns by 2π in 2π, at a speed that varies."""
+RIGID = ((1.0, -1.0), (1.0, 1.0))
+SPIRAL = ((1.0, -1.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.3))
+PERIOD = 2.0 * np.pi
 
+# ---- collapsed clusters
 
-def distance(points: np.ndarray, weights: np.ndarray | float) -> float:
-    """Root mean square of the angle to ±e₁."""
-    angles = np.arctan2(np.abs(points[:, 1]), np.abs(points[:, 0]))
-    return float(np.sqrt(np.sum(weights * angles**2)))
-
-
-def floors() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Distance to E over time at β = 640: the density, and 800 tokens from quantiles and at random."""
-    head, density = FLOOR.head(FLOOR_BETA), FLOOR.density()
-    t, values = followed(head, density, FLOOR_UNTIL, FLOOR_TOLERANCE, lambda m: [distance(m.points, m.weights)])
-    found = {"density": (t, values[:, 0])}
-    times = np.linspace(0.0, FLOOR_UNTIL, 181)
-    for name, start in {
-        "quantiles": circle_quantiles(density, TOKENS),
-        "independent": sample_tokens(density, 2, TOKENS, seed=1),
-    }.items():
-        path = simulate_tokens(head, start, times, rtol=1e-6, atol=1e-8)
-        found[name] = times, np.array([distance(x, 1.0 / TOKENS) for x in path])
-    return found
+DIRAC_VALUES = ((0.8, -1.1), (0.3, 0.5))
+DIRAC_START, DIRAC_TIME = (0.6, 0.8), 1.5
+DIRAC_SCORES = {
+    (1.0, ((1.0, 0.0), (0.0, 1.0))): "B = I",
+    (100.0, ((1.0, 0.0), (0.0, 0.2))): "B = diag(1, 0.2)",
+    (20.0, ((0.5, 1.0), (-1.0, 0.5))): "B = ((0.5, 1), (−1, 0.5))",
+}
+DIRAC_CONCENTRATIONS = (1e4, 4e4, 1.6e5)
+"""The mean of a cluster of concentration κ errs by O(1/κ)."""
 
 
-# ---- two clusters under V = I
+def series(head: Head, density: Density, until: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times, and rows of mean (d), second moment (d²) and the mass at x₁ > 0."""
 
-PAIR_KEYS, PAIR_TILT, PAIR_CONCENTRATION = (1.0, 0.5), 1e-3, 1e4
-PAIR_WINDOW = (8.0, 16.0)
-"""Before, the clusters are not narrow."""
+    def moments(m: CellMeasure) -> list[float]:
+        second = np.einsum("n,ni,nj->ij", m.weights, m.points, m.points)
+        return [*(m.weights @ m.points), *second.ravel(), float(m.weights[m.points[:, 0] > 0.0].sum())]
 
-
-def pair_rate(beta: float, tolerance: float) -> float:
-    """Growth rate of the common displacement of two narrow clusters at ±e₁, both tilted a little towards e₂."""
-    head = Head(np.eye(2), B=np.diag(PAIR_KEYS), beta=beta)
-    tilted = (von_mises_fisher([side, PAIR_TILT], PAIR_CONCENTRATION) for side in (1.0, -1.0))
-    density = mixture([(0.5, cluster) for cluster in tilted])
-    t, values = followed(head, density, PAIR_WINDOW[1], tolerance, lambda m: [float(m.weights @ m.points[:, 1])])
-    mean = CubicSpline(t, np.log(values[:, 0]))
-    return float((mean(PAIR_WINDOW[1]) - mean(PAIR_WINDOW[0])) / (PAIR_WINDOW[1] - PAIR_WINDOW[0]))
+    return followed(head, density, until, tolerance, moments, axis=None if head.dim == 2 else (1.0, 0.0, 0.0))
 
 
-def pair_prediction(beta: np.ndarray | float) -> np.ndarray | float:
-    """λ(1 − tanh βb) with λ = 1, without cancellation."""
-    return 2.0 / (1.0 + np.exp(2.0 * beta * PAIR_KEYS[0]))
+def opposite_end(setting: Setting, beta: float, tolerance: float) -> tuple[Measured, float]:
+    """Rate of ∫(1 − x₂²) and what is left of it at the end, from a density that leans to e₂."""
+    t, y = series(setting.head(beta), setting.density(0.1), 28.0, tolerance)
+    dim = len(setting.values)
+    left = sum(y[:, dim + dim * i + i] for i in range(dim) if i != 1)
+    return rate_fit(t, left, (20.0, 28.0)), float(left[-1])
 
 
-# ---- figures
+def degenerate_end(third: float, tolerance: float) -> tuple[Measured, float]:
+    """Rate of x₃/|x| of the mean under V = diag(1, 1, third), β = 2, and 1 − |mean| at the end."""
+    density = fisher_bingham([0.8, 0.3, 0.2], np.diag([0.3, 0.0, 0.0]))
+    t, y = series(Head(np.diag([1.0, 1.0, third]), beta=2.0), density, 12.0, tolerance)
+    length = np.linalg.norm(y[:, :3], axis=1)
+    return rate_fit(t, np.abs(y[:, 2]) / length, (6.0, 12.0)), float(1.0 - length[-1])
 
 
-def draw_crossovers(found: dict[Setting, list[Crossover]]) -> Figure:
-    """Displacements over time for the first setting, and t_turn against β for all."""
-    figure = canvas(9.0, 3.8)
-    left, right = figure.subplots(1, 2)
-    setting, runs = next(iter(found.items()))
-    v1, v2 = setting.values[:2]
-    for k, run in enumerate(runs):
-        shade = 0.3 + 0.7 * (k + 1) / len(runs)
-        left.semilogy(run.t, run.displacement, color=COMPONENTS[0], alpha=shade, label=f"β = {run.beta:g}")
-        left.plot(run.turn, run.least, "o", color=COMPONENTS[1], markersize=4.0)
-    last = runs[-1]
-    after = last.t[last.t > last.turn + 2.0]
-    start = 0.7 * np.interp(after[0], last.t, last.displacement)
-    left.plot(after, start * np.exp((v2 - v1) * (after - after[0])), "--", color=THEORY, label=f"rate {v2 - v1:.3g}")
-    left.set(xlabel=TIME_LABEL, ylabel="displacement of the cluster at $e_1$ (tangent)", title=f"$S^1$: {setting}")
-    left.legend(ncols=2)
-    for k, (one, several) in enumerate(found.items()):
-        betas, turns = np.array([run.beta for run in several]), np.array([run.turn for run in several])
-        marker = "o" if len(one.values) == 2 else "s"
-        colour = (*COMPONENTS, GUIDE)[k % 4] if marker == "o" else "0.2"
-        sphere = f"$S^{len(one.values) - 1}$"
-        right.semilogx(betas, turns, f"{marker}-", color=colour, label=f"{sphere}, {one}")
-        line = turns[-1] + 0.5 / one.contraction * np.log(betas / betas[-1])
-        right.plot(betas, line, "--", color=THEORY, label="slope 1/(2c)" if k == len(found) - 1 else None)
-    ticks = sorted({run.beta for several in found.values() for run in several})
-    right.set_xticks(ticks, [f"{beta:g}" for beta in ticks])
-    right.minorticks_off()
-    right.set(xlabel=r"$\beta$", ylabel=r"$t_{\mathrm{turn}}$ (dimensionless)")
-    right.set_title(r"the displacement is smallest at $t=\log\beta/(2c)$ + const")
-    right.legend(fontsize=6.5)
-    return figure
+def polarised(beta: float, concentration: float, tolerance: float) -> tuple[float, float, float]:
+    """Log odds of the masses at first and at the end, and ∫x₂² there, V = QᵀK = diag(−1, −0.4)."""
+    matrix = np.diag([-1.0, -0.4])
+    _, y = series(Head(matrix, B=matrix, beta=beta), von_mises_fisher([1.0, 0.3], concentration), 30.0, tolerance)
+    first, last = y[[0, -1], -1]
+    return float(np.log(first / (1.0 - first))), float(np.log(last / (1.0 - last))), float(y[-1, 5])
 
 
-def draw_floors(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Distance to E over time, density and tokens."""
-    figure = canvas(6.0, 3.8)
-    ax = figure.subplots()
-    names = {
-        "density": "mean field (adaptive nodes)",
-        "quantiles": f"{TOKENS} tokens, quantiles",
-        "independent": f"{TOKENS} tokens, independent",
-    }
-    for k, (name, (t, values)) in enumerate(found.items()):
-        ax.semilogy(t, values, color=COMPONENTS[k], label=names[name])
-    t, values = found["density"]
-    middle = t[(values < 0.3) & (values > 2e-2)]
-    line = 0.6 * np.interp(middle[0], t, values) * np.exp(-FLOOR.contraction * (middle - middle[0]))
-    ax.plot(
-        middle, line, "--", color=THEORY, label=f"$e^{{-ct}}$ until the cluster collapses, $c$ = {FLOOR.contraction:g}"
+def turned(values: tuple, beta: float, until: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and the angle of the mean in the plane of e₁ and e₂, unwrapped; its last column the third component."""
+    dim = len(values)
+    t, y = series(Head(np.array(values), beta=beta), fisher_bingham([0.8, 0.3, 0.4][:dim]), until, tolerance)
+    third = np.abs(y[:, 2]) / np.hypot(y[:, 0], y[:, 1]) if dim == 3 else np.zeros(len(t))
+    return t, np.column_stack([np.unwrap(np.arctan2(y[:, 1], y[:, 0])), third])
+
+
+def recurrence(values: tuple, beta: float, times: tuple[float, ...], tolerance: float) -> np.ndarray:
+    """W₂(ρ_t, ρ_{t+T/4}), geodesic, at some times; T the period."""
+    head, density = Head(np.array(values), beta=beta), fisher_bingham([0.8, 0.3])
+    wanted = sorted({time + late for time in times for late in (0.0, 0.25 * PERIOD)})
+    found = {0.0: initial_cells(density, 2, tolerance)}
+    for step in LagrangianFlow(Softmax(head), tolerance).march(found[0.0], 0.0, wanted[-1]):
+        found |= {time: step.at(time) for time in wanted if step.start < time <= step.time}
+    atoms = {time: CircleMeasure.from_atoms(cells.points, cells.weights) for time, cells in found.items()}
+    return np.array([wasserstein_circle(atoms[time], atoms[time + 0.25 * PERIOD]).value for time in times])
+
+
+def dirac_angle(beta: float, scores: tuple) -> Measured:
+    """Angle of the mean of a narrow cluster at the end, in the limit of no width."""
+    head, found = Head(np.array(DIRAC_VALUES), B=np.array(scores), beta=beta), []
+    for concentration in DIRAC_CONCENTRATIONS:
+        _, y = series(head, von_mises_fisher(DIRAC_START, concentration), DIRAC_TIME, 1e-9)
+        found.append(float(np.arctan2(y[-1, 1], y[-1, 0])))
+    return limit_of(found, 4.0) + ("tolerance", 1e-9)
+
+
+def compare_pair(ask: Inquiry, pair: Pair, shown: Runs, label: str) -> None:
+    """All rates of one pair."""
+    found = ask.part(growth, pair, *(CIRCLE if len(pair.values) == 2 else SPHERE))
+    for u in range(1, len(pair.values)):
+        for k, name in enumerate(("faster", "slower")):
+            shown[f"{label}, e{u + 1}, {name}: {pair}"] = pair.rates(u)[k], found.rate(u, k)
+            ask.equal(
+                f"rate of displacements along e{u + 1}, the {name}; {pair}",
+                pair.rates(u)[k],
+                found.rate(u, k),
+                source="C6",
+            )
+    for k, name in enumerate(("+e₁", "−e₁") if pair.mass != 0.5 else ("±e₁",)):
+        shown[f"{label}, width {name}: {pair}"] = pair.widening[k], found.width(k)
+        ask.equal(f"rate of the width at {name}; {pair}", pair.widening[k], found.width(k), source="C6")
+
+
+def symmetric(ask: Inquiry) -> None:
+    """Aligned and opposite."""
+    shown: Runs = {}
+    for words, label, pairs in (
+        ("Aligned: V keeps the clusters", "aligned", ALIGNED),
+        ("Opposite: V pulls them off", "opposite", OPPOSITE),
+        ("Negative definite: split by sign", "negative", NEGATIVE),
+    ):
+        ask.heading(words)
+        for pair in pairs if ask.full else pairs[:1]:
+            compare_pair(ask, pair, shown, label)
+    ask.figure("rates", partial(draw_rates, shown), "Growth rates of two clusters: measured against theory.")
+
+
+def escaping(ask: Inquiry) -> None:
+    """The escape and the final state at large β."""
+    ask.heading("Opposite, large β: escape, width, final state")
+    for setting in (*ESCAPES, ESCAPE_SPHERE) if ask.full else ESCAPES[:1]:
+        flat = len(setting.values) == 2
+        betas = ESCAPE_BETAS if flat and ask.full else (SPHERE_BETA,)
+        coarse, fine = (
+            [ask.part(crossover, setting, beta, tolerance) for beta in betas]
+            for tolerance in (TOLERANCES if flat else SPHERE_TOLERANCES)
+        )
+        rest = f"the worst of β = {', '.join(f'{beta:g}' for beta in betas)}; {setting}"
+        for quantity, what, value in (
+            ("escape", "escape rate v₂ − v₁", setting.escape),
+            ("narrowing", "rate of the width v₁", setting.values[0]),
+        ):
+            ask.equal(f"{what}, {rest}", value, rate(fine, coarse, quantity, value), source="C7")
+    end, left = ask.part(opposite_end, ESCAPES[0], 20.0, FINAL_TOLERANCES[1])
+    rough, _ = ask.part(opposite_end, ESCAPES[0], 20.0, FINAL_TOLERANCES[0])
+    end += ("tolerance times 10", end.value - rough.value)
+    ask.equal(
+        f"rate of the last approach to ±e₂, 2v₂; β = 20, {ESCAPES[0]}",
+        -2.0 * ESCAPES[0].values[1],
+        end,
+        source="C7",
     )
-    stuck = np.pi / 2.0 * np.sqrt(1.0 / TOKENS)
-    ax.axhline(stuck, linestyle=":", color=GUIDE, label=r"one token stuck at $e_2$: $\frac{\pi}{2}N^{-1/2}$")
-    ax.set(xlabel=TIME_LABEL, ylabel="root mean square angle to $E$ (radians)")
-    ax.set_title(f"$\\beta$ = {FLOOR_BETA:g}, {FLOOR}")
-    ax.legend()
-    return figure
+    ask.at_most("what is off e₂ at t = 28, ∫(1 − x₂²)", 1e-4, Measured(left, 0.0, "none"), source="C7")
 
 
-def draw_pairs(betas: np.ndarray, rates: np.ndarray) -> Figure:
-    """The slow rate against β."""
-    figure = canvas(4.6, 3.6)
-    ax = figure.subplots()
-    fine = np.linspace(betas[0] - 0.2, betas[-1] + 0.2, 60)
-    ax.semilogy(fine, pair_prediction(fine), "--", color=THEORY, label=r"$\lambda(1-\tanh\beta b)$")
-    ax.plot(betas, rates, "o", color=COMPONENTS[0], label="two clusters of mass ½, measured")
-    ax.set(xlabel=r"$\beta$", ylabel="rate of escape", title=f"$S^1$, $V=I$, $B$ = diag{PAIR_KEYS}")
-    ax.legend()
-    return figure
+def degenerate(ask: Inquiry) -> None:
+    """Several leading eigenvalues."""
+    ask.heading("Degenerate: at rest anywhere in the leading eigenspace")
+    for third in (1.0, 0.4):
+        rough, fine = (ask.part(degenerate_end, third, tolerance) for tolerance in FINAL_TOLERANCES)
+        drift = fine[0] + ("tolerance times 10", fine[0].value - rough[0].value)
+        what = f"rate of x₃/|(x₁, x₂)| of the cluster, V = diag(1, 1, {third:g}), S², β = 2"
+        ask.equal(what, third - 1.0, drift, source="C6")
+        spread = Measured(fine[1], abs(fine[1] - rough[1]), "tolerance times 10")
+        ask.at_most(f"1 − |mean| at t = 12, V = diag(1, 1, {third:g})", 1e-5, spread)
 
 
-def main() -> None:
-    """Measure, print as it comes, and draw what was asked for."""
-    with one_sentence():
-        p = script_parameters(PARAMETERS, __doc__)
-        say, numbers = partial(print, flush=True), []
-        found: dict[Setting, list[Crossover]] = {}
-        for setting in (*CIRCLE, SPHERE) if p.full else (QUICK,):
-            tolerance = p.tolerance if len(setting.values) == 2 else SPHERE_TOLERANCE
-            say(setting)
-            found[setting] = []
-            for beta in setting.betas:
-                run = crossover(setting, beta, tolerance)
-                found[setting].append(run)
-                say(f"  β = {beta:g}: t_turn = {run.turn:.5f}, displacement {run.least:.3e} there")
-            for number in crossover_numbers(setting, found[setting]):
-                say(number)
-                numbers.append(number)
+def polarising(ask: Inquiry) -> None:
+    """Negative definite V = QᵀK."""
+    ask.heading("Polarisation: thresholds as zeros of measured rates")
+    betas, curves = THRESHOLD_BETAS if ask.full else THRESHOLD_BETAS[1:4], {}
+    for what, exact, pairs, settings in (
+        (
+            f"displacements along λ₊ = {POSITIVE:g}: λ₊ = tanh β*",
+            np.arctanh(POSITIVE),
+            [Pair((-1.0, POSITIVE), (-1.0, POSITIVE), b) for b in betas],
+            CIRCLE,
+        ),
+        (
+            f"the width of a cluster of mass {HEAVY:g}: β* = log(p/(1 − p))/2",
+            0.5 * np.log(HEAVY / (1.0 - HEAVY)),
+            [Pair((-1.0, -0.4), (-1.0, -0.4), b, HEAVY) for b in betas],
+            HEAVY_RUN,
+        ),
+    ):
+        found = [ask.part(growth, pair, *settings) for pair in pairs]
+        measured = [
+            one.width(0) if pair.mass == HEAVY else one.rate(1, 0) for pair, one in zip(pairs, found, strict=True)
+        ]
+        theory = [pair.widening[0] if pair.mass == HEAVY else pair.rates()[0] for pair in pairs]
+        for beta, value, one in zip(betas, theory, measured, strict=True):
+            if beta in (betas[0], betas[-1]):
+                ask.equal(f"growth rate of {what.split(':')[0]}, β = {beta:g}", value, one, source="C26")
+        ask.equal(f"threshold for {what}", float(exact), _zero(betas, measured), source="C26")
+        curves[what] = (betas, measured, pairs, float(exact))
+    ask.figure("thresholds", partial(draw_thresholds, curves), "Growth rates around both thresholds of polarisation.")
+    for beta, concentration in ((0.5, 2.0), (1.0, 4.0)) if ask.full else ((0.5, 2.0),):
+        rough, fine = (ask.part(polarised, beta, concentration, tolerance) for tolerance in FINAL_TOLERANCES)
+        odds = Measured(abs(fine[1]), abs(fine[1] - rough[1]), "tolerance times 10")
+        ask.at_most(
+            f"|log odds| of the masses at t = 30, from {fine[0]:.3g}, β = {beta:g}: 2β", 2.0 * beta, odds, source="C26"
+        )
+        spread = Measured(fine[2], abs(fine[2] - rough[2]), "tolerance times 10")
+        ask.at_most(f"∫x₂² there, β = {beta:g}: split along e₁", 1e-4, spread, source="C26")
 
-        betas = np.array([1.0, 2.0, 3.0, 4.0])
-        say(f"V = I, B = diag{PAIR_KEYS}, two clusters of mass 1/2")
-        rates = np.array([pair_rate(beta, 1e-9) for beta in betas])
-        for beta, rate in zip(betas, rates, strict=True):
-            number = Number(f"S^1: escape rate λ(1 − tanh βb) at β = {beta:g}", pair_prediction(beta), rate, ALLOWED)
-            say(number)
-            numbers.append(number)
 
-        say(f"distance to E at β = {FLOOR_BETA:g}, {FLOOR}")
-        levels = floors()
-        least = {name: float(values.min()) for name, (_, values) in levels.items()}
-        one = np.pi / 2.0 / np.sqrt(TOKENS)
-        for name, value in least.items():
-            say(f"  least distance, {name:12s} {value:.3e} ({value / one:.3g} of one token stuck at e_2)")
-        no_floor = least["density"] < 0.1 * one and min(least["quantiles"], least["independent"]) > 0.9 * one
-        say(f"  no floor for the density, one for the tokens: {'PASS' if no_floor else 'MISS'}")
+def _zero(betas: tuple[float, ...], rates: list[Measured]) -> Measured:
+    """Where the rate vanishes: the polynomial through all points; bars, and its change without one end or the other."""
+    x, y = np.array(betas), np.array([rate.value for rate in rates])
+    zeros = []
+    for part in (slice(None), slice(1, None), slice(None, -1)):
+        root = np.roots(np.polyfit(x[part], y[part], len(x[part]) - 1))
+        real = root[np.abs(root.imag) < 1e-9].real
+        zeros.append(float(real[np.argmin(np.abs(real - x.mean()))]))
+    slope = abs((y[-1] - y[0]) / (x[-1] - x[0]))
+    bar = max(rate.bar for rate in rates) / slope + max(abs(zero - zeros[0]) for zero in zeros[1:])
+    return Measured(zeros[0], bar, "bars of the rates over the slope; interpolation without either end")
 
-        if p.figures:
-            folder = Path(p.figures)
-            say(drawn(lambda: draw_crossovers(found), folder / "terminal_phase.png"))
-            say(drawn(lambda: draw_floors(levels), folder / "terminal_floor.png"))
-            say(drawn(lambda: draw_pairs(betas, rates), folder / "two_clusters.png"))
-        raise SystemExit(0 if no_floor and all(number.met for number in numbers) else 1)
+
+def rotating(ask: Inquiry) -> None:
+    """Complex leading eigenvalues."""
+    ask.heading("Not symmetric: no limit")
+    for values, beta, name in (
+        (TURNING, 1.0, "((1, −2), (½, 1)), S¹"),
+        (SPIRAL, 2.0, "I + J in the plane and 0.3 across, S²"),
+    ):
+        (t, y), (s, z) = (
+            ask.part(turned, values, beta, 14.0 + PERIOD, tolerance) for tolerance in FINAL_TOLERANCES[::-1]
+        )
+        ends = [CubicSpline(times, rows[:, 0]) for times, rows in ((t, y), (s, z))]
+        speeds = [
+            float(end(stop) - end(stop - PERIOD)) / PERIOD
+            for end, stop in ((ends[0], t[-1]), (ends[1], t[-1]), (ends[0], t[-1] - 2.0))
+        ]
+        bar = abs(speeds[0] - speeds[1]) + abs(speeds[0] - speeds[2])
+        measured = Measured(speeds[0], bar, "tolerance times 10; a period that ends 2 earlier")
+        ask.equal(
+            f"angular speed over a period, imaginary part of the eigenvalues; V = {name}, β = {beta:g}",
+            1.0,
+            measured,
+            source="C6",
+        )
+        if len(values) == 3:
+            approach = rate_fit(t, y[:, 1], (8.0, 16.0))
+            approach += ("tolerance times 10", approach.value - rate_fit(s, z[:, 1], (8.0, 16.0)).value)
+            ask.equal(f"rate of approach to the plane; V = {name}, β = {beta:g}", -0.7, approach, source="C6")
+    times = tuple(np.arange(0.0, 21.0, 2.0).tolist()) if ask.full else (0.0, 8.0, 16.0)
+    shown = {}
+    for beta in (1.0, 50.0) if ask.full else (1.0,):
+        rough, fine = (ask.part(recurrence, RIGID, beta, times, tolerance) for tolerance in FINAL_TOLERANCES)
+        shown[f"β = {beta:g}"] = (times, fine, np.abs(fine - rough))
+        if beta == 1.0:
+            last = Measured(
+                float(fine[-1]),
+                abs(float(fine[-1] - rough[-1])) + abs(float(fine[-1] - fine[-2])),
+                "tolerance times 10; its change over the last interval",
+            )
+            ask.equal(
+                "W₂ a quarter period apart, at the end; V = I + J, S¹, β = 1",
+                0.5 * np.pi,
+                last,
+                source="C6",
+                excluded=0.0,
+            )
+        else:
+            growth_of = Measured(
+                float(fine[-1] / fine[0]), abs(float(fine[-1] - rough[-1])) / float(fine[0]), "tolerance times 10"
+            )
+            ask.at_least(
+                f"W₂ a quarter period apart, t = {times[-1]:g} over t = 0; V = I + J, S¹, β = {beta:g}", 1.0, growth_of
+            )
+    ask.figure("rotation", partial(draw_rotation, shown), "W₂ between the density and itself a quarter period later.")
+
+
+def collapsed(ask: Inquiry) -> None:
+    """A Dirac's path."""
+    ask.heading("A collapsed cluster: β and B drop out")
+    x, y = dirac_path(np.array(DIRAC_VALUES), np.array(DIRAC_START), DIRAC_TIME)
+    for (beta, scores), name in DIRAC_SCORES.items():
+        what = f"angle of a cluster at t = {DIRAC_TIME:g}, V = ((0.8, −1.1), (0.3, 0.5)), β = {beta:g}, {name}"
+        ask.equal(what, float(np.arctan2(y, x)), ask.part(dirac_angle, beta, scores), source="C6")
+
+
+def investigate(ask: Inquiry) -> None:
+    """The whole spectrum."""
+    for group in (symmetric, escaping, degenerate, polarising, rotating, collapsed):
+        group(ask)
 
 
 if __name__ == "__main__":
-    main()
+    run(investigate, __doc__)

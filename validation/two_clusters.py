@@ -97,14 +97,12 @@ def growth(pair: Pair, concentration: float, tilt: float, window: tuple[float, f
 
     Between times s and t, η(t) = Pη(s), and the rates are the eigenvalues of (log P)/(t − s). Those of the second half
     of the window are given. Their bars: the change from the first half, the change from ten times the tolerance, and
-    the sizes η² and β‖B‖s² of what the linearisation leaves out.
+    the sizes η² and (1 + β‖B‖)s² of what the linearisation leaves out.
     """
-    (rates, widening, left_out), coarse = (
-        _growth(pair, concentration, tilt, window, tol) for tol in (tolerance, 10.0 * tolerance)
-    )
-    bars = [
-        np.abs(x[1] - x[0]) + np.abs(x[1] - y[1]) + left_out for x, y in zip((rates, widening), coarse, strict=False)
-    ]
+    rates, widening, left_out = _growth(pair, concentration, tilt, window, tolerance)
+    coarse = _growth(pair, concentration, tilt, window, 10.0 * tolerance)
+    both = zip((rates, widening), coarse[:2], strict=True)
+    bars = [np.abs(fine[1] - fine[0]) + np.abs(fine[1] - rough[1]) + left_out for fine, rough in both]
     return Growth(rates[1], widening[1], *bars)
 
 
@@ -130,7 +128,7 @@ def _growth(
             rates[half, u] = np.sort(found.real)[::-1]
     widths = runs[0][:, :, dim - 1 :]
     widening = np.diff(np.log(widths[:, :, 0]), axis=0) / np.diff(times)[:, None]
-    left_out = np.max(moved[1:] ** 2) + pair.head.strength * np.max(widths[1:] ** 2)
+    left_out = np.max(moved[1:] ** 2) + (1.0 + pair.head.strength) * np.max(widths[1:] ** 2)
     return rates, widening, float(left_out)
 
 

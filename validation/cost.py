@@ -1,0 +1,376 @@
+"""Cost: seconds to a given accuracy, the density solver against tokens as people run them and as they could.
+
+Methods, each with a ladder of its own parameters: *plain tokens* (independent, explicit Euler, dense sums); *placed
+tokens* (quantiles on S¹, weighted Gauss nodes on S²; DOP853; dense sums, fast ones from 3000 on); *fast tokens*
+(independent, DOP853, this package's fast sums); *adaptive nodes* (LagrangianFlow); *density* (the spectral solver, no
+companion run). Seconds are processor time of one thread, compiled beforehand. Errors are true ones: the second moment
+(Frobenius norm) and W₂, for which |W₂(state, Π♯ρ₀) − W₂(ρ_t, Π♯ρ₀)| stands everywhere (W₂ between N atoms and ρ_t is
+never below the distance of the atoms), against the finest density run, which another code (adaptive nodes of a small
+tolerance) confirms: their difference is the reference's error bar.
+
+Theory: dense sums cost N², independent tokens err by N^{-1/2} (C28), so the error falls like cost^{-1/4}; Euler steps
+err by O(dt); a kernel density estimate from N draws has L¹ error ~ N^{-2/5} at best on S¹.
+
+    python validation/cost.py                      # S¹ early, and S² at β = 10: 25 s
+    python validation/cost.py --full --out out     # all; ten minutes; also writes cost_table.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from claims import Inquiry, Measured, canvas, line_fit, order_fit, run
+from claims.figures import SERIES
+from cost_methods import State, System, cells, euler, placed_or_drawn, spectral
+from matplotlib.figure import Figure
+
+METHODS = {"plain tokens": euler, "fast tokens": placed_or_drawn, "placed tokens": placed_or_drawn}
+METHODS |= {"adaptive nodes": cells, "density": spectral}
+LEVELS = (1e-2, 1e-4, 1e-6, 1e-8)
+
+FLAT2 = ((0.0, 0.0), (0.0, 0.0))
+SKEW3 = ((0.0, 0.0, 0.25), (0.0, 0.0, 0.0), (0.25, 0.0, 0.0))
+SPECTRUM, ROUND = (1.0, 0.4, -0.3), (1.0, 1.0, 1.0)
+EARLY = System("$S^1$, β = 20", (1.0, 0.5), (1.0, 1.0), 20.0, (0.3, 0.8), FLAT2, (1.0,))
+COLD = System("$S^1$, β = 100", (1.0, 0.5), (1.0, 1.0), 100.0, (0.3, 0.8), FLAT2, (float(np.log(100.0)),))
+TURNED = System(
+    "$S^1$, V = diag(1, 1.4), B = diag(2, 0.5), β = 20",
+    (1.0, 1.4),
+    (2.0, 0.5),
+    20.0,
+    (0.0, 1e-3),
+    ((2.0, 0.0), (0.0, 0.0)),
+    (4.0,),
+)
+"""Past the turn of C7."""
+MILD = System("$S^2$, β = 10", SPECTRUM, ROUND, 10.0, (0.0, 0.8, 0.0), SKEW3, (1.0, float(np.log(10.0))))
+LOG = float(np.log(100.0))
+MAIN = System("$S^2$, β = 100", SPECTRUM, ROUND, 100.0, (0.0, 0.8, 0.0), SKEW3, (1.0, LOG, 2.0 * LOG))
+
+Rungs = dict[str, tuple[tuple, ...]]
+CIRCLE: Rungs = {
+    "plain tokens": ((1000, 0.1), (3162, 0.05), (10_000, 0.05)),
+    "fast tokens": (("drawn", 10_000, 1e-4), ("drawn", 100_000, 1e-4)),
+    "placed tokens": tuple(
+        ("placed", n, r)
+        for n, r in (
+            (16, 1e-4),
+            (32, 1e-5),
+            (64, 1e-6),
+            (128, 1e-8),
+            (256, 1e-9),
+            (512, 1e-9),
+            (1024, 1e-10),
+            (4096, 1e-10),
+        )
+    ),
+    "adaptive nodes": ((1e-3,), (1e-5,), (1e-7,), (1e-9,)),
+    "density": ((23, 1e-4), (31, 1e-5), (63, 1e-6), (127, 1e-8), (255, 1e-9), (511, 1e-10)),
+}
+SPHERE: Rungs = {
+    "plain tokens": ((1000, 0.1), (3162, 0.05), (10_000, 0.1)),
+    "fast tokens": (("drawn", 10_000, 1e-3), ("drawn", 100_000, 1e-3)),
+    "placed tokens": tuple(
+        ("placed", n, r) for n, r in ((15, 1e-4), (31, 1e-5), (47, 1e-6), (63, 1e-6), (95, 1e-6), (159, 1e-6))
+    ),
+    "adaptive nodes": ((1e-3,), (1e-4,)),
+    "density": ((31, 1e-4), (47, 1e-5), (63, 1e-6), (95, 1e-7), (127, 1e-8)),
+}
+SEEDS = {1000: 6, 3162: 3, 10_000: 1, 100_000: 1}
+"""Seeds of independent tokens, whose errors are root mean squares."""
+REFERENCES = {2: ((1023, 1e-11), 1e-10), 3: ((159, 1e-10), 1e-4)}
+"""The density run, and the tolerance of the adaptive nodes that confirm it."""
+FULL = {EARLY: CIRCLE, COLD: CIRCLE, TURNED: CIRCLE, MILD: SPHERE, MAIN: SPHERE}
+QUICK = {EARLY: CIRCLE, MILD: SPHERE}
+QUICK_RUNGS = {"plain tokens": 1, "fast tokens": 1, "placed tokens": 5, "adaptive nodes": 1, "density": 5}
+PLAIN_SEEDS = ((250, 400), (500, 200), (1000, 100), (2000, 60), (4000, 30))
+QUICK_PLAIN_SEEDS = ((125, 100), (250, 80), (500, 50), (1000, 30))
+EVEN = 0.8
+"""A race is not lost above this: the rungs of the ladders are a factor of 1.2 apart in time."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One rung at one time: seconds, errors of the second moment and of W₂."""
+
+    method: str
+    rung: tuple
+    time: float
+    seconds: float
+    moment: float
+    distance: float
+
+
+# ---- what is timed
+
+
+@cache
+def reference(system: System) -> list[tuple[State, float, float]]:
+    """At each time: the finest density run, and by how much another code differs in second moment and W₂."""
+    run_at, tolerance = REFERENCES[system.dim]
+    return [
+        (fine, float(np.linalg.norm(fine.second - other.second)), abs(fine.distance - other.distance))
+        for (_, fine), (_, other) in zip(spectral(system, *run_at), cells(system, tolerance), strict=True)
+    ]
+
+
+def reference_bars(system: System) -> list[tuple[float, float]]:
+    """Error bars of the reference, second moment and W₂, at each time."""
+    return [(moment, distance) for _, moment, distance in reference(system)]
+
+
+def rung_points(system: System, method: str, rung: tuple) -> list[Point]:
+    """One rung: a run, or for independent tokens several (seconds are means, errors root mean squares)."""
+    count = next((n for n in rung if n in SEEDS), None) if method in ("plain tokens", "fast tokens") else None
+    runs = [METHODS[method](system, *rung, *(() if count is None else (seed,))) for seed in range(SEEDS.get(count, 1))]
+    rows = [[(seconds, state) for seconds, state in one] for one in runs]
+    points = []
+    for k, t in enumerate(system.times):
+        exact = reference(system)[k][0]
+        moment = [np.linalg.norm(row[k][1].second - exact.second) for row in rows]
+        distance = [row[k][1].distance - exact.distance for row in rows]
+        seconds = float(np.mean([row[k][0] for row in rows]))
+        points.append(Point(method, rung, t, seconds, _rms(moment), _rms(distance)))
+    return points
+
+
+def _rms(values: list[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def warm_up() -> None:
+    """Compile and load everything once."""
+    for system in (EARLY, MILD):
+        brief = System("", system.values, system.keys, 5.0, system.linear, system.quadratic, (0.1,))
+        for method, rung in (
+            (spectral, (15, 1e-3)),
+            (cells, (1e-3,)),
+            (euler, (50, 0.1, 0)),
+            (placed_or_drawn, ("drawn", 4000, 1e-2)),
+            (placed_or_drawn, ("placed", 15, 1e-2)),
+        ):
+            list(method(brief, *rung))
+
+
+# ---- claims
+
+
+def euler_bias(steps: tuple[int, ...]) -> np.ndarray:
+    """Error of the second moment of Euler's steps, tokens at 256 quantiles, against DOP853 with the same tokens."""
+    ((_, exact),) = placed_or_drawn(EARLY, "placed", 256, 1e-12)
+    ends = (next(euler(EARLY, 256, EARLY.times[0] / n, None))[1] for n in steps)
+    return np.array([np.linalg.norm(end.second - exact.second) for end in ends])
+
+
+def plain_errors(count: int, seeds: int) -> tuple[np.ndarray, float]:
+    """Sampling errors (seeds,) after ten Euler steps, their common bias left out, and seconds of one run."""
+    exact = next(euler(EARLY, 512, 0.1, None))[1]
+    rows = [next(euler(EARLY, count, 0.1, seed)) for seed in range(seeds)]
+    errors = np.array([np.linalg.norm(state.second - exact.second) for _, state in rows])
+    return errors, float(np.median([seconds for seconds, _ in rows]))
+
+
+def token_claims(ask: Inquiry) -> None:
+    """Euler's order, and what accuracy costs with plain tokens."""
+    steps = (10, 20, 40, 80)
+    bias = ask.part(euler_bias, steps)
+    ask.equal("S^1 early: order of Euler's error in the number of steps", -1.0, order_fit(steps, bias), excluded=-2.0)
+    seeds = PLAIN_SEEDS if ask.full else QUICK_PLAIN_SEEDS
+    rows = [ask.part(plain_errors, count, number) for count, number in seeds]
+    counts = np.log([count for count, _ in seeds])
+    rms = np.array([_rms(errors) for errors, _ in rows])
+    bars = np.array([(e**2).std(ddof=1) / (2.0 * r**2 * np.sqrt(e.size)) for (e, _), r in zip(rows, rms, strict=True)])
+    slope = line_fit(counts, np.log(rms), bars)
+    work = line_fit(2.0 * counts, np.log(rms), bars)
+    ask.equal("S^1 early: exponent of the error of plain tokens in N", -0.5, slope, source="C28")
+    ask.equal("S^1 early: exponent of their error in the work N²", -0.25, work, source="C28", excluded=-0.5)
+    last = [np.log(seconds) for _, seconds in rows[-2:]]
+    ask.remark(f"Plain tokens: local exponent of seconds in N {(last[1] - last[0]) / (counts[-1] - counts[-2]):.2f}.")
+
+
+def race(rungs: tuple[tuple[str, tuple], tuple[str, tuple]], repeats: int) -> list[list[float]]:
+    """Seconds (method, repeat) of two rungs on S¹ at β = 20, t = 1, in turns."""
+    seconds: list[list[float]] = [[], []]
+    for _ in range(repeats):
+        for k, (method, rung) in enumerate(rungs):
+            *_, (taken, _) = METHODS[method](EARLY, *rung)
+            seconds[k].append(taken)
+    return seconds
+
+
+def early_claim(ask: Inquiry, points: list[Point]) -> None:
+    """At early times on S¹ placed tokens are in no way slower than the density."""
+    best = {}
+    for method in ("density", "placed tokens"):
+        reaching = [p for p in points if p.method == method and p.moment <= 1e-6]
+        best[method] = min(reaching, key=lambda p: p.seconds)
+    rungs = tuple((method, point.rung) for method, point in best.items())
+    ours, theirs = ask.part(race, rungs, 9)
+    ratios = np.array(ours) / np.array(theirs)
+    bar = 2.0 * ratios.std(ddof=1) / np.sqrt(ratios.size)
+    found = Measured(float(ratios.mean()), float(bar), "two standard errors over 9 repeats in turns")
+    ask.at_least("S^1 early: seconds of the density over those of quantiles, both to 1e-6 in moments", EVEN, found)
+
+
+def limits(ask: Inquiry, system: System, points: list[Point]) -> None:
+    """At t = log β on S²: what the density reaches and tokens do not."""
+    k = 1
+    bar = ask.part(reference_bars, system)[k][0]
+    at = [p for p in points if p.time == system.times[k]]
+    origin = "difference of two codes at the reference"
+    best = {method: min(p.moment for p in at if p.method == method) for method in METHODS}
+    ask.at_most(f"{system.name}, t = log β: best error of the density", 1e-6, Measured(best["density"], bar, origin))
+    drawn = next(p for p in at if p.method == "fast tokens")
+    ask.at_least(
+        f"{system.name}, t = log β: error of 10⁴ independent tokens", 1e-3, Measured(drawn.moment, bar, origin)
+    )
+    placed = Measured(best["placed tokens"], bar, origin)
+    ask.at_least(f"{system.name}, t = log β: best error of placed tokens", 1e-5, placed)
+
+
+def density_values() -> dict[str, float]:
+    """L¹ errors of density values on S¹ at β = 100, t = log β; kernel estimates with the best of all bandwidths."""
+    *_, (_, exact) = spectral(COLD, 1023, 1e-11)
+    exact_modes = np.asarray(exact.coefficients)
+    modes = np.arange(exact_modes.size)
+
+    def distance(coefficients: np.ndarray) -> float:
+        difference = -exact_modes.copy()
+        difference[: coefficients.size] += coefficients[: exact_modes.size]
+        return float(np.mean(np.abs(np.fft.irfft(difference, 8192) * 8192)))
+
+    def estimate(state: State) -> float:
+        angle = np.arctan2(state.points[:, 1], state.points[:, 0])
+        waves = np.array([np.mean(np.exp(-1j * k * angle)) for k in modes])
+        return min(distance(waves * np.exp(-0.5 * (modes * h) ** 2)) for h in np.geomspace(3e-3, 0.3, 41))
+
+    found = {}
+    for count in (1000, 4000, 16_000):
+        runs = [placed_or_drawn(COLD, "drawn", count, 1e-4, seed) for seed in range(4)]
+        found[f"{count} independent tokens"] = float(np.mean([estimate(state) for one in runs for _, state in one]))
+    for count in (256, 1024):
+        ((_, state),) = placed_or_drawn(COLD, "placed", count, 1e-8)
+        found[f"{count} quantiles"] = estimate(state)
+    for lmax, rtol in ((127, 1e-7), (255, 1e-9), (511, 1e-10)):
+        ((_, state),) = spectral(COLD, lmax, rtol)
+        found[f"density, lmax {lmax}"] = distance(np.asarray(state.coefficients))
+    return found
+
+
+def investigate(ask: Inquiry) -> None:
+    """All of it."""
+    warm_up()
+    ask.heading("Plain tokens")
+    token_claims(ask)
+    systems = FULL if ask.full else QUICK
+    found: dict[System, list[Point]] = {}
+    for system, ladders in systems.items():
+        found[system] = []
+        for method, rungs in ladders.items():
+            for rung in rungs if ask.full else rungs[: QUICK_RUNGS[method]]:
+                found[system] += ask.part(rung_points, system, method, rung)
+    ask.heading("Early times on S^1")
+    early_claim(ask, found[EARLY])
+    ask.heading("S^2 at t = log β")
+    for system in found:
+        if system.dim == 3:
+            limits(ask, system, found[system])
+    if ask.full:
+        ask.heading("Density values")
+        values = ask.part(density_values)
+        ask.at_most(
+            "S^1, β = 100, t = log β: L¹ error of the density, lmax 511",
+            1e-6,
+            Measured(values["density, lmax 511"], 0.0, "lmax 511 against 1023"),
+        )
+        ask.at_least(
+            "the same of 16000 independent tokens, best kernel estimate",
+            1e-2,
+            Measured(values["16000 independent tokens"], 0.0, "mean of four seeds"),
+        )
+        ask.remark(
+            "L¹ errors of density values: " + "; ".join(f"{name} {error:.1e}" for name, error in values.items()) + "."
+        )
+    lines = table(found)
+    for line in lines:
+        ask.say(line)
+    if ask.out is not None:
+        ask.out.mkdir(parents=True, exist_ok=True)
+        (ask.out / "cost_table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ask.figure("cost", lambda: draw(found), CAPTION)
+
+
+# ---- table and figure
+
+
+def seconds_to(level: float, rungs: list[tuple[float, float]]) -> str:
+    """Seconds to an error, interpolated in the ladder of (seconds, error), or ≤ the first rung's; — if none does."""
+    frontier: list[tuple[float, float]] = []
+    for seconds, error in sorted(rungs):
+        if not frontier or error < frontier[-1][1]:
+            frontier.append((seconds, error))
+    reached = next((k for k, (_, error) in enumerate(frontier) if error <= level), None)
+    if reached is None:
+        return f"— ({frontier[-1][1]:.0e} in {frontier[-1][0]:.2g} s)"
+    if reached == 0:
+        return f"≤ {frontier[0][0]:.2g}"
+    (s, e), (t, f) = frontier[reached - 1], frontier[reached]
+    share = np.log(e / level) / np.log(e / max(f, 1e-300))
+    return f"{s * (t / s) ** share:.2g}"
+
+
+def table(found: dict[System, list[Point]]) -> list[str]:
+    """Markdown: a row for each system, time and method."""
+    heads = [f"{what} {level:.0e}" for what in ("moments", "W₂") for level in LEVELS]
+    lines = ["| system | t | method | " + " | ".join(heads) + " |", "|---" * (3 + len(heads)) + "|"]
+    for system, points in found.items():
+        for t in system.times:
+            for method in METHODS:
+                here = [p for p in points if p.method == method and p.time == t]
+                if not here:
+                    continue
+                cost = [
+                    seconds_to(level, [(p.seconds, getattr(p, column)) for p in here])
+                    for column in ("moment", "distance")
+                    for level in LEVELS
+                ]
+                lines.append(f"| {system.name.replace('$', '')} | {t:.3g} | {method} | " + " | ".join(cost) + " |")
+    return lines
+
+
+CAPTION = (
+    "Error of the second moment (filled, solid) and of W₂ to the limit (open, dotted) against processor time of one "
+    "thread, each method along its own ladder."
+)
+
+
+def draw(found: dict[System, list[Point]]) -> Figure:
+    """A panel for each system and time."""
+    panels = [(system, t) for system in found for t in system.times]
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = canvas(3.4 * columns, 3.1 * rows + 0.5)
+    axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
+    for ax, (system, t) in zip(axes, panels, strict=False):
+        for k, method in enumerate(METHODS):
+            here = sorted((p for p in found[system] if p.method == method and p.time == t), key=lambda p: p.seconds)
+            if here:
+                seconds = [p.seconds for p in here]
+                ax.loglog(seconds, [p.moment for p in here], "o-", color=SERIES[k], markersize=4.0, label=method)
+                ax.loglog(seconds, [p.distance for p in here], "o:", color=SERIES[k], markersize=4.0, mfc="none")
+        ax.set_title(f"{system.name.split(',')[0] if system is TURNED else system.name}, t = {t:.3g}", fontsize=8)
+        ax.set(xlabel="processor time (s)", ylim=(1e-11, 1.0))
+        ax.label_outer()
+        ax.set_xlabel("processor time (s)")
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    axes[0].set_ylabel("error (dimensionless; $W_2$: radians)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(METHODS))
+    return figure
+
+
+if __name__ == "__main__":
+    run(investigate, __doc__)
