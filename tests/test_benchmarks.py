@@ -4,7 +4,6 @@ import json
 import sys
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -139,16 +138,14 @@ def test_a_whole_run_is_timed_and_judged():
 
 
 def test_chaos_finds_the_law_at_small_sizes(monkeypatch):
-    """Independent tokens on the circle within two error bars of N^{-1/2}; half of the quantiles are another measure."""
+    """Independent tokens on the circle within the error bar of N^{-1/2}; half of the quantiles are another measure."""
     import chaos
+    from claims import Inquiry
 
-    monkeypatch.setattr(chaos, "QUICK", {400: 24, 1600: 12, 6400: 6})
-    monkeypatch.setattr(chaos, "QUANTILES", (20, 40, 80))
-    p = SimpleNamespace(beta=4.0, full=False, rtol=1e-5)
-    found = chaos.measure(2, p)
-    assert found["passed"] and found["slope_error"] < 0.12
-    assert found["random"][-1][2] < 0.05
-    half = chaos.token_error(
-        2, 4.0, 1e-6, chaos.reference(2, 4.0)[0], chaos.circle_quantiles(chaos.setting(2, 4.0)[1], 40)[:20]
-    )
-    assert half > 0.1
+    monkeypatch.setattr(chaos, "QUICK_CLOUDS", {2: ((200, 24), (400, 16), (800, 12))})
+    ask = Inquiry("chaos")
+    chaos.independent_tokens(ask)
+    assert [claim.verdict for claim in ask.claims] == ["PASS"] * 3
+    exact = chaos.references(2, (chaos.UNTIL,))[0]
+    half = chaos.moved(2, chaos.circle_quantiles(chaos.initial, 40)[:20], None, 1e-6, (chaos.UNTIL,))[0]
+    assert exact.errors(2, half)[0] > 0.1

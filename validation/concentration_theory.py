@@ -151,34 +151,27 @@ def gate_of_sphere(name: str) -> Gate:
     return Gate(setting.leaving, crossing, mass, np.pi / 3.0, np.sqrt(3.0) * mass)
 
 
-class Plane(NamedTuple):
-    """First-order theory for dim E = 2 on S² with B = I: distance to E at β = ∞, and β times the motion along E."""
+def plane_theory(name: str, times: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    r"""First-order theory for dim E = 2 on S² with B = I: distance to E at β = ∞, and β times the distance along E.
 
-    to_circle: float
-    along: float
-
-
-def plane_theory(name: str, t: float) -> Plane:
-    r"""Latitudes: tan = e^{-Δt} tan; longitudes move by the score, :math:`\varphi'=\partial_\varphi\log\rho/\cos^2`.
-
+    Latitudes: tan = e^{-Δt} tan; longitudes move by the score, :math:`\varphi'=\partial_\varphi\log\rho/\cos^2`.
     The flux through φ is :math:`\int\partial_\varphi\rho_0\,[t+\tan^2(1-e^{-2\Delta t})/2\Delta]`, the distance along E
     the L² norm of flux/√f, f the density of Π♯ρ₀. For large t it grows like √I t, I the Fisher information of f.
     """
-    setting = SETTINGS[name]
+    setting, times = SETTINGS[name], np.atleast_1d(times)
     gap = setting.values[0] - setting.values[2]
     nodes, weights = np.polynomial.legendre.leggauss(400)
-    latitude, longitude = 0.5 * np.pi * nodes, np.linspace(0.0, 2.0 * np.pi, 128, endpoint=False)
+    latitude, longitude = 0.5 * np.pi * nodes, np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
     c, s = np.cos(latitude)[:, None], np.sin(latitude)[:, None]
     x = np.stack(np.broadcast_arrays(c * np.cos(longitude), c * np.sin(longitude), s), axis=-1)
     mass = setting.density(x.reshape(-1, 3)).reshape(x.shape[:2]) * (0.5 * np.pi * weights)[:, None] * c
-    f = mass.sum(axis=0)
-    score = np.cross([0.0, 0.0, 1.0], x) @ np.array(setting.linear)
-    stay = t - (s / c) ** 2 * np.expm1(-2.0 * gap * t) / (2.0 * gap)
-    flux = (mass * score * stay).sum(axis=0)
-    flux -= np.sum(flux / f) / np.sum(1.0 / f)
-    step = longitude[1]
-    squared = np.sum(mass * np.arctan(np.exp(-gap * t) * s / c) ** 2) * step
-    return Plane(float(np.sqrt(squared)), float(np.sqrt(np.sum(flux**2 / f) * step)))
+    f, rise = mass.sum(axis=0), mass * (np.cross([0.0, 0.0, 1.0], x) @ np.array(setting.linear))
+    steady, bent = rise.sum(axis=0), (rise * (s / c) ** 2).sum(axis=0)
+    flux = times[:, None] * steady - np.expm1(-2.0 * gap * times)[:, None] / (2.0 * gap) * bent
+    flux -= np.sum(flux / f, axis=1, keepdims=True) / np.sum(1.0 / f)
+    angle = np.arctan(np.exp(-gap * times) * s / c)
+    to_circle = np.sqrt(mass.sum(axis=1) @ angle**2 * longitude[1])
+    return to_circle, np.sqrt(np.sum(flux**2 / f, axis=1) * longitude[1])
 
 
 # ---- the bound

@@ -134,7 +134,10 @@ def spectral(system: System, lmax: int, rtol: float) -> Timed:
     seconds = time.process_time() - start
     for until in system.times:
         start = time.process_time()
-        values = sim.run(until=until).values
+        result = sim.run(until=until)
+        if result.status == "interrupted":
+            raise KeyboardInterrupt
+        values = result.values
         seconds += time.process_time() - start
         distance = float(values["wasserstein_2_geodesic"])
         yield seconds, State(np.asarray(values["second_moment"]), distance, coefficients=sim.state.copy())

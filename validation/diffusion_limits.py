@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 FORTH, BACK = (0.6, 0.3), (0.2, 0.1)
 """p = 1 + 0.6 cos θ + 0.3 cos(2θ + 1) on S¹ (the datum of C8), 1 + 0.6 P₁ + 0.3 P₂ on S²; backwards a third of that is
-where the heat equation arrives, whose correction would otherwise blow up before."""
+where the heat equation arrives: from larger data or for longer times the correction is not resolved, or 1/β² sets in
+only beyond the β reached here."""
 
 
 @dataclass(frozen=True)

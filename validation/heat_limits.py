@@ -14,7 +14,7 @@ Limits and corrections come from a pseudo-spectral method of lines (Fourier, Leg
 with the solver. Errors are root mean squares of p over the uniform measure. A single degree obeys
 β|γ_l| = l(l+d−2) I_{l+d/2−1}/I_{d/2−1}(β): heat for l ≪ √β, cut off like e^{−l²/2β}.
 
-    python validation/heat_limits.py                     # quick: 15 s
+    python validation/heat_limits.py                     # quick: 20 s
     python validation/heat_limits.py --full --out out    # larger β, both spheres: 2 min
 """
 

@@ -15,8 +15,8 @@ eigenspace, Δ = λ₁ − λ₂, ε = e^{−Δt}, Π(x) = P_E x/|P_E x|. Theory
 Densities come from the spectral solver; late times from weighted nodes that resolve widths of 1e-9 (hardmax_flows.py).
 Constants and rates are limits, extrapolated with the known factor by which the next term is smaller.
 
-    python validation/zero_temperature.py              # 20 seconds
-    python validation/zero_temperature.py --full --out out   # 4 minutes of processor time
+    python validation/zero_temperature.py                   # 25 seconds
+    python validation/zero_temperature.py --full --out out  # 3 minutes of processor time
 """
 
 from __future__ import annotations
