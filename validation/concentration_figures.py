@@ -12,6 +12,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 WIDE = 10.0
+KNOWN = 0.01
+"""Relative error bar beyond which a distance is not drawn: the grid has lost the clusters."""
 
 
 def _shade(k: int, count: int) -> tuple[float, ...]:
@@ -23,9 +25,16 @@ def draw_courses(found: Mapping[str, Sequence[Course]], gates: Mapping[str, Gate
     figure = canvas(WIDE, 4.2)
     for ax, name in zip(figure.subplots(1, 2), ("circle", "sphere"), strict=True):
         for k, c in enumerate(found[name]):
-            ax.semilogy(c.t, c.w2, color=_shade(k, len(found[name])), label=f"β = {c.beta:g}")
+            known = c.bar <= KNOWN * c.w2
+            ax.semilogy(c.t[known], c.w2[known], color=_shade(k, len(found[name])), label=f"β = {c.beta:g}")
             late = c.t[c.t > 1.5 / gates[name].leaving]
-            theory(ax, late, gates[name].master(c.beta, late), "first-order theory" if k == 0 else None, linewidth=0.9)
+            theory(
+                ax,
+                late,
+                gates[name].master(c.beta, late),
+                "first-order theory" if c is found[name][-1] else None,
+                linewidth=0.9,
+            )
             ax.plot(*c.least, "o", color=_shade(k, len(found[name])), markersize=4.0)
         ax.set(xlabel=TIME_LABEL, ylabel=r"$W_2(\rho_t^\beta,\Pi_\#\rho_0)$ (radians)", title=SETTINGS[name].words)
         ax.legend(ncols=2, fontsize=7.5)
@@ -46,14 +55,14 @@ def draw_minima(
         right.loglog(betas, w2, "o-", color=SERIES[k], markersize=4.0)
         if name in gates:
             gate, first = gates[name], k == 0
-            theory(left, betas, np.log(betas) / gate.leaving + gate.since, "theory" if first else None)
+            theory(left, betas, np.log(betas) / gate.leaving + gate.since, "theory (dashed)" if first else None)
             theory(right, betas, np.sqrt(gate.least / betas), r"theory, $\sqrt{2\pi y_cD/\beta}$" if first else None)
     betas = np.array([c.beta for c in found["plane"]])
     measured, ideal = np.array(minima).T
     left.plot(betas, measured, "s-", color=SERIES[len(found) - 1], markersize=4.0, label=SETTINGS["plane"].words)
     theory(left, betas, ideal, None)
     left.set(xlabel=r"$\beta$ (dimensionless)", ylabel=r"$t_{\min}$ (dimensionless)")
-    right.set(xlabel=r"$\beta$ (dimensionless)", ylabel=r"$\min_t W_2$ (radians)")
+    right.set(xlabel=r"$\beta$ (dimensionless)", ylabel=r"$\min_t W_2$ (radians)", title="colours as on the left")
     for ax in (left, right):
         ax.legend(fontsize=7.0)
     return figure
@@ -80,9 +89,10 @@ def draw_envelope(
     right.loglog(betas, [c.least[1] for c in circle], "o-", color=SERIES[0], label=r"$\min_tW_2$, $B=I$")
     theory(right, betas, np.sqrt(gate.least / betas), r"$\sqrt{2\pi^2D/3\beta}$")
     right.loglog(*fixed, "s-", color=SERIES[1], label=r"$W_2(\rho_t^\beta,\rho_t^\infty)$ at $t=2$")
-    theory(right, fixed[0], fixed[1][-1] * fixed[0][-1] / fixed[0], "order −1", dashes=(2, 2))
+    theory(right, fixed[0], fixed[1][-1] * fixed[0][-1] / fixed[0], "order −1")
     bound = np.sqrt(np.log1p(betas) / betas)
     right.loglog(betas, bound, ":", color=GUIDE, label=r"$\sqrt{\log(\beta+1)/\beta}$ of the bound")
     right.set(xlabel=r"$\beta$ (dimensionless)", ylabel="distance (radians)")
-    right.legend(fontsize=8)
+    right.set_ylim(bottom=2e-3)
+    right.legend(fontsize=8, loc="lower left")
     return figure

@@ -19,7 +19,7 @@ SPIRAL = ((1.0, -1.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.3))
 PERIOD = 2.0 * np.pi
 
 DIRAC_VALUES = ((0.8, -1.1), (0.3, 0.5))
-DIRAC_START, DIRAC_TIME = (0.6, 0.8), 1.5
+DIRAC_START, DIRAC_TIME = (1.0, 0.0), 1.5
 DIRAC_CONCENTRATIONS = (1e4, 4e4, 1.6e5)
 """The mean of a cluster of concentration κ errs by O(1/κ)."""
 DIRAC_TOLERANCE = 1e-9

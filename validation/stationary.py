@@ -17,8 +17,8 @@ for V = −D, softmax and unnormalised alike (with another mobility).
 - Four particles ±x₁, ±x₂ on the axes' diagonals: stationary where :math:`D_1\tanh D_1x_1^2=D_2\tanh D_2x_2^2`,
   reached by tokens, and the root of the velocity of four narrow clusters.
 
-    python validation/stationary.py                      # 20 s
-    python validation/stationary.py --full --out out     # 2 minutes
+    python validation/stationary.py                      # 25 s
+    python validation/stationary.py --full --out out     # 1 minute
 """
 
 from __future__ import annotations
@@ -407,7 +407,7 @@ def draw_minimisers(shown: dict[float, np.ndarray]) -> Figure:
     left.legend(fontsize=7, ncols=4, loc="lower center")
     epsilons = np.array(sorted(shown))
     ratios = np.array([shown[e][0] / e for e in epsilons])
-    right.plot(epsilons, ratios, "o", color=SERIES[0], label="flow (bars below 1e-4)")
+    right.plot(epsilons, ratios, "o", color=SERIES[0], label="flow, t = 750 or 3000")
     fine = np.linspace(1e-3, epsilons[-1] * 1.03, 50)
     theory(right, fine, [minimiser(e)[0][0] / e for e in fine], "linear solve")
     right.axhline(iv(1, 1.0) / (2.0 * iv(2, 1.0)), linestyle=":", color="0.4", label=r"$I_1(1)/2I_2(1)$")

@@ -21,6 +21,8 @@ def draw_rates(found: dict[str, tuple[float, Measured]]) -> Figure:
     theory(left, ends, ends, "theory (C6)")
     for k, name in enumerate(names):
         rows = [(value, one) for key, (value, one) in found.items() if key.startswith(name)]
+        if not rows:
+            continue
         for shape, chosen in (("o", "displacement"), ("s", "width")):
             some = [
                 (value, one)
@@ -46,8 +48,9 @@ def draw_rates(found: dict[str, tuple[float, Measured]]) -> Figure:
 
 def draw_thresholds(curves: dict[str, tuple[Sequence[float], list[Measured], list[Pair], float]]) -> Figure:
     """Rates against β around their zeros."""
-    figure = canvas(8.6, 3.6)
-    for ax, (what, (betas, measured, pairs, exact)) in zip(figure.subplots(1, 2), curves.items(), strict=True):
+    figure = canvas(4.2 * len(curves), 3.6)
+    panels = figure.subplots(1, len(curves), squeeze=False)[0]
+    for ax, (what, (betas, measured, pairs, exact)) in zip(panels, curves.items(), strict=True):
         first = pairs[0]
         fine = np.linspace(betas[0] - 0.05, betas[-1] + 0.05, 60)
         some = [Pair(first.values, first.keys, float(beta), first.mass) for beta in fine]

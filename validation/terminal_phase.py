@@ -114,11 +114,12 @@ def compare_pair(ask: Inquiry, pair: Pair, shown: Runs, label: str) -> None:
 def symmetric(ask: Inquiry) -> None:
     """Aligned and opposite."""
     shown: Runs = {}
-    for words, label, pairs in (
+    groups = (
         ("Aligned: V keeps the clusters", "aligned", ALIGNED),
-        ("Opposite: V pulls them off", "opposite", OPPOSITE),
         ("Negative definite: split by sign", "negative", NEGATIVE),
-    ):
+        ("Opposite: V pulls them off", "opposite", OPPOSITE),
+    )
+    for words, label, pairs in groups if ask.full else groups[:2]:
         ask.heading(words)
         for pair in pairs if ask.full else pairs[:1]:
             compare_pair(ask, pair, shown, label)
@@ -168,20 +169,18 @@ def polarising(ask: Inquiry) -> None:
     """Negative definite V = QᵀK."""
     ask.heading("Polarisation: thresholds as zeros of measured rates")
     betas, curves = THRESHOLD_BETAS if ask.full else THRESHOLD_BETAS[1:4], {}
-    for what, exact, pairs, settings in (
-        (
-            f"displacements along λ₊ = {POSITIVE:g}: λ₊ = tanh β*",
-            np.arctanh(POSITIVE),
-            [Pair((-1.0, POSITIVE), (-1.0, POSITIVE), b) for b in betas],
-            CIRCLE,
-        ),
+    positive = [Pair((-1.0, POSITIVE), (-1.0, POSITIVE), beta) for beta in betas]
+    heavy = [Pair((-1.0, -0.4), (-1.0, -0.4), beta, HEAVY) for beta in betas]
+    cases = (
+        (f"displacements along λ₊ = {POSITIVE:g}: λ₊ = tanh β*", np.arctanh(POSITIVE), positive, CIRCLE),
         (
             f"the width of a cluster of mass {HEAVY:g}: β* = log(p/(1 − p))/2",
-            0.5 * np.log(HEAVY / (1.0 - HEAVY)),
-            [Pair((-1.0, -0.4), (-1.0, -0.4), b, HEAVY) for b in betas],
+            np.arctanh(2.0 * HEAVY - 1.0),
+            heavy,
             HEAVY_RUN,
         ),
-    ):
+    )
+    for what, exact, pairs, settings in cases if ask.full else cases[:1]:
         found = [ask.part(growth, pair, *(settings if ask.full else QUICK)) for pair in pairs]
         measured = [
             one.width(0) if pair.mass == HEAVY else one.rate(1, 0) for pair, one in zip(pairs, found, strict=True)
@@ -219,10 +218,8 @@ def _zero(betas: tuple[float, ...], rates: list[Measured]) -> Measured:
 def rotating(ask: Inquiry) -> None:
     """Complex leading eigenvalues."""
     ask.heading("Not symmetric: no limit")
-    for values, beta, name in (
-        (TURNING, 1.0, "((1, −2), (½, 1)), S¹"),
-        (SPIRAL, 2.0, "I + J in the plane and 0.3 across, S²"),
-    ):
+    cases = ((TURNING, 1.0, "((1, −2), (½, 1)), S¹"), (SPIRAL, 2.0, "I + J in the plane and 0.3 across, S²"))
+    for values, beta, name in cases if ask.full else cases[:1]:
         (t, y), (s, z) = (
             ask.part(turned, values, beta, 14.0 + PERIOD, tolerance) for tolerance in tolerances(ask)[::-1]
         )

@@ -308,7 +308,7 @@ def ask_symmetry(ask: Inquiry, noisy: FromNoise) -> None:
     for symmetry in (*SYMMETRIES, "rotated"):
         left, peak = ask.part(broken, symmetry)
         bar = EPSILON * SYMMETRY_STEPS * growing
-        kind = f"what a {symmetry} datum forbids"
+        kind = f"modes that a datum of symmetry {symmetry} excludes"
         kind = "a rotated datum less the rotated solution" if symmetry == "rotated" else kind
         what = f"S², softmax, β = 5, t = {SYMMETRY_TIME:g}, peak at {peak:.1f} times uniform: {kind}"
         ask.equal(what, 0.0, Measured(left, float(bar), "steps × 2e-16 × growth"), source="C14")
