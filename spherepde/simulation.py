@@ -206,7 +206,7 @@ class Simulation:
         finally:
             line.close()
             self.recorder.close()
-        return Result(status, reason, self.time, self.state, values, self.horizons, self.recorder.path)
+        return Result(status, reason, self.time, self.state.copy(), values, self.horizons, self.recorder.path)
 
     def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
         last_checkpoint = time.monotonic()

@@ -154,8 +154,9 @@ def test_a_limit_is_extrapolated():
     fit = limit_of([1.0 + 1.0 / n + 1.0 / n**2 for n in (8, 16, 32)])
     assert abs(fit.value - 1.0) <= fit.bar < 0.03
     assert limit_of([2.0, 2.0, 2.0]).bar == 0.0
-    with pytest.raises(ValueError, match="three values"):
-        limit_of([1.0, 2.0])
+    for sequence, ratio in (([1.0, 2.0], 2.0), ([1.0, 2.0, 3.0], 1.0)):
+        with pytest.raises(ValueError, match="three values and a ratio > 1"):
+            limit_of(sequence, ratio)
 
 
 # ---- scripts and their report

@@ -105,7 +105,7 @@ def course(name: str, beta: float, until: float, lmax: int, rtol: float, compani
     model = ContinuityEquation(space, Softmax(setting.head(beta)))
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run.h5"
-        Simulation(
+        result = Simulation(
             model,
             setting.density,
             out,
@@ -117,6 +117,8 @@ def course(name: str, beta: float, until: float, lmax: int, rtol: float, compani
             continuation="none",
             progress=False,
         ).run(until)
+        if result.status != "done":
+            raise RuntimeError(f"{setting.words}, β = {beta:g}: {result.reason}")
         with RunFile(out) as run:
             s = run.series
             t, none = s["t"], np.zeros(len(s["t"]))

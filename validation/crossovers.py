@@ -119,16 +119,19 @@ def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
 def slope_limit(setting: Setting, runs: list[Crossover], coarser: list[Crossover], quantity: str) -> Measured:
     """Slope over log β, as β → ∞, of the ``turn`` or of the log of the ``least`` displacement (β doubling).
 
-    Local slopes extrapolated; the change of the limit with the tolerance is added to its bar.
+    Local slopes extrapolated; the change of the limit with the tolerance, and with a slower approach, is added.
     """
 
-    def found(several: list[Crossover]) -> Measured:
+    def found(several: list[Crossover], ratio: float) -> Measured:
         values = np.array([getattr(run, quantity) for run in several])
         local = np.diff(values if quantity == "turn" else np.log(values)) / np.log(2.0)
-        return limit_of(local.tolist(), HUMP if quantity == "turn" else setting.stragglers)
+        return limit_of(local.tolist(), ratio)
 
-    fine = found(runs)
-    fine += ("its change with the tolerance", found(coarser).value - fine.value)
+    ratio = HUMP if quantity == "turn" else setting.stragglers
+    fine = found(runs, ratio)
+    fine += ("its change with the tolerance", found(coarser, ratio).value - fine.value)
+    if ratio > HUMP:
+        fine += (f"its change with ratio {HUMP:g}", found(runs, HUMP).value - fine.value)
     return fine
 
 

@@ -79,7 +79,7 @@ TOLERANCES = (1e-4, 1e-5)
 SPECTRAL = {True: ((64.0, (127, 255)),), False: ((16.0, (95, 127)),)}
 """β and lmax at which the spectral solver is asked too, by full."""
 FEW, MANY = 512, 2048
-TOKEN_RUNS = tuple((beta, FEW) for beta in (8.0, 16.0, 32.0, 64.0, 128.0)) + ((16.0, MANY), (64.0, MANY))
+TOKEN_RUNS = (*((beta, FEW) for beta in (8.0, 16.0, 32.0, 64.0, 128.0)), (16.0, MANY), (64.0, MANY))
 EARLY = {"independent": 64.0, "at quantiles": 128.0}
 """β from which tokens leave clearly early; at quantiles only where the wait is long by then (the last two S)."""
 LATER = 1.25

@@ -37,7 +37,7 @@ def with_bars(ax: Axes, x: ArrayLike, y: ArrayLike, bars: ArrayLike, label: str,
 
 def theory(ax: Axes, x: ArrayLike, y: ArrayLike, label: str | None, **options: Any) -> None:
     """A prediction, dashed."""
-    ax.plot(x, y, "--", label=label, **({"color": THEORY, "linewidth": 1.2, "zorder": 2.5} | options))
+    ax.plot(x, y, label=label, **({"color": THEORY, "linestyle": "--", "linewidth": 1.2, "zorder": 2.5} | options))
 
 
 def drawn(draw: Callable[[], Figure], path: Path) -> Path:
