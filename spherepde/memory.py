@@ -14,6 +14,8 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 NO_LIMIT = 2**60
 """Control groups write "no limit" as a number of this size."""
+ALWAYS_THERE = 2**24
+"""Bytes that are not worth asking for: the answer takes longer than moving a thousand tokens."""
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -46,6 +48,8 @@ def require_memory(needed: float, what: str, key: str) -> None:
 
     The sentence reads "``what`` needs about 5 GB of memory, this machine has 2 GB; expected a lower ``key``".
     """
+    if needed <= ALWAYS_THERE:
+        return
     there = machine_memory()
     if there is not None and needed > there:
         raise InputError(

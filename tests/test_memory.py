@@ -212,6 +212,7 @@ def test_the_sentence(monkeypatch):
 
 def test_too_many_tokens_are_refused(monkeypatch):
     monkeypatch.setattr("spherepde.memory.machine_memory", lambda: 100_000)
+    monkeypatch.setattr("spherepde.memory.ALWAYS_THERE", 0)
     head, tokens = Head(np.eye(3), beta=2.0), np.eye(3)[np.arange(400) % 3]
     with pytest.raises(InputError, match="attention of 400 targets to 400 tokens needs about 160 kB"):
         token_attention(head, tokens)

@@ -68,8 +68,9 @@ def test_the_state_of_a_result_stays_when_the_run_goes_on():
     simulation = circle_simulation(None)
     result = simulation.run(0.1)
     kept = result.state.copy()
-    later = simulation.run(0.2).state
-    np.testing.assert_array_equal(result.state, kept)
+    for until in (0.2, 0.5):
+        later = simulation.run(until).state
+        np.testing.assert_array_equal(result.state, kept)
     assert np.abs(later - kept).max() > 1e-3
 
 

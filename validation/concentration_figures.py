@@ -63,8 +63,9 @@ def draw_minima(
     theory(left, betas, ideal, None)
     left.set(xlabel=r"$\beta$ (dimensionless)", ylabel=r"$t_{\min}$ (dimensionless)")
     right.set(xlabel=r"$\beta$ (dimensionless)", ylabel=r"$\min_t W_2$ (radians)", title="colours as on the left")
+    left.set_ylim(top=1.4 * left.get_ylim()[1])
     for ax in (left, right):
-        ax.legend(fontsize=7.0)
+        ax.legend(fontsize=7.0, loc="upper left" if ax is left else "upper right")
     return figure
 
 

@@ -60,7 +60,10 @@ def gaussian_length(order: int, tolerance: float) -> float:
         error = np.abs(sums.sum(axis=1) / np.sqrt(2.0 * np.pi) - 1.0).max()
         return float(np.log(max(error, 1e-17) / tolerance))
 
-    return float(brentq(excess, 0.5, 20.0, xtol=1e-3))
+    longest = 20.0
+    while excess(longest) < 0.0:
+        longest *= 2.0
+    return float(brentq(excess, 0.5, longest, xtol=1e-3))
 
 
 class Rule:

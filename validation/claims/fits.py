@@ -63,7 +63,8 @@ def limit_of(sequence: Sequence[float], ratio: float = 2.0) -> Measured:
     """Limit of values whose error falls by ``ratio`` from each to the next (1/β with β doubling: 2).
 
     Richardson's extrapolation of the last two; its error bar is the larger of half of what it adds to the last value
-    and of what it changes when the last value is left out. Raises ValueError for fewer than three values or a ratio ≤ 1.
+    and of what it changes when the last value is left out. Raises ValueError for fewer than three
+    values or a ratio ≤ 1.
     """
     if len(sequence) < 3 or not ratio > 1.0:
         raise ValueError(f"a limit needs three values and a ratio > 1, got {len(sequence)} and {ratio:g}")
