@@ -255,7 +255,7 @@ def test_arrays_give_the_same_measure_bit_for_bit():
 
 
 @pytest.mark.parametrize("order", [12, 16])
-@pytest.mark.parametrize("tolerance", [1e-4, 1e-8])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-8])
 def test_longest_cells_integrate_gaussians_to_the_tolerance(order, tolerance):
     """A Gaussian anywhere among such cells, against √(2π); cells half as long again miss the tolerance."""
     nodes, weights = np.polynomial.legendre.leggauss(order)

@@ -1,13 +1,17 @@
 """The harness of the validation scripts: verdicts, error bars that hold what they say, kept parts, and the report."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from spherepde.monitors import interruptible
 
 VALIDATION = Path(__file__).resolve().parents[1] / "validation"
 
@@ -184,6 +188,23 @@ def test_parts_of_other_code_are_made_again_unless_wanted(toy, tmp_path):
     assert status == 0 and "computing" not in printed
     assert json.loads((out / "toy.json").read_text())["from_other_code"]
     assert "computing" in toy("--full", "--out", out, extra="\n# changed\n")[1]
+
+
+def test_a_part_that_was_told_to_stop_is_not_kept(tmp_path):
+    from claims.parts import kept, uninterrupted
+
+    def half_done(number):
+        with interruptible() as told:
+            os.kill(os.getpid(), number)
+        return told.name
+
+    script = tmp_path / "script.py"
+    script.write_text("")
+    assert uninterrupted(abs, -2.0) == 2.0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with pytest.raises(KeyboardInterrupt):
+            kept(tmp_path / "parts", script, half_done, number)
+    assert not (tmp_path / "parts").exists()
 
 
 def test_a_missed_claim_and_a_wrong_option_have_their_exit_status(toy):

@@ -49,30 +49,14 @@ from spherepde.lagrangian import LagrangianFlow
 from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
 from spherepde.transport import CircleMeasure, Cost, ZonalMeasure, wasserstein_circle, wasserstein_zonal
 
-ATTENTION = {"softmax": Softmax, "unnormalised": Unnormalised}
-AXIS = {2: np.array([0.6, 0.8]), 3: np.array([2.0, -3.0, 6.0]) / 7.0}
-POLE = np.array([0.0, 0.0, 1.0])
-OFFSET, POISSON_TIME, DEGREE = 0.2, {2: 2.0, 3: 1.0}, {2: 95, 3: 47}
 SMALL_BETAS = (0.02, 0.01, 0.005, 0.0025)
 CONCENTRATION = 1.0
 
 # ---- β → 0
 
 
-def poisson_state(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> np.ndarray:
-    """Coefficients to which a Poisson kernel of offset 0.2 is carried."""
-    space = Circle(lmax) if dim == 2 else Sphere(lmax)
-    equation = ContinuityEquation(space, ATTENTION[attention](Head(np.eye(dim), beta=beta)))
-    simulation = Simulation(
-        equation, poisson_kernel(OFFSET * AXIS[dim]), rtol=rtol, wasserstein=False, continuation="none", progress=False
-    )
-    return simulation.run(until=POISSON_TIME[dim]).state
 
 
-def poisson_mean(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> float:
-    """The mean of that, along the axis."""
-    space = Circle(lmax) if dim == 2 else Sphere(lmax)
-    return float(space.moments(poisson_state(dim, attention, beta, lmax, rtol))[1] @ AXIS[dim])
 
 
 def without_interaction(ask: Inquiry) -> None:
@@ -101,30 +85,8 @@ def without_interaction(ask: Inquiry) -> None:
 # ---- distances
 
 
-def dirac_distances(dim: int) -> tuple[float, float, float]:
-    """W₂² to the Dirac at the axis by the first moment, by transport, and how far transport's bounds are apart."""
-    if dim == 2:
-        state = poisson_state(2, "softmax", 1.0, DEGREE[2], 1e-9)
-        mean = Circle(DEGREE[2]).moments(state)[1] @ AXIS[2]
-        angle = np.arctan2(AXIS[2][1], AXIS[2][0])
-        found = wasserstein_circle(
-            CircleMeasure.from_fourier(state), CircleMeasure.from_atoms([angle]), Cost(2.0, "chordal")
-        )
-    else:
-        space = Sphere(DEGREE[3])
-        state = space.rotate(poisson_state(3, "softmax", 1.0, DEGREE[3], 1e-9), turn_to_pole(AXIS[3]))
-        mean = space.moments(state)[1] @ POLE
-        along = space.order == 0
-        series = state[along].real * np.sqrt((2.0 * space.degree[along] + 1.0) / (4.0 * np.pi))
-        profile = ZonalMeasure.from_legendre(series, 3)
-        found = wasserstein_zonal(profile, ZonalMeasure.from_atoms([0.0]), Cost(2.0, "chordal"))
-    return 2.0 * (1.0 - float(mean)), found.value**2, found.upper**2 - found.lower**2
 
 
-def turn_to_pole(axis: np.ndarray) -> np.ndarray:
-    """The reflection that takes the axis to the pole."""
-    mirror = (axis - POLE) / np.linalg.norm(axis - POLE)
-    return np.eye(3) - 2.0 * np.outer(mirror, mirror)
 
 
 def distances(ask: Inquiry) -> None:
@@ -140,34 +102,10 @@ def distances(ask: Inquiry) -> None:
 # ---- adaptive nodes
 
 
-def observed(head: Head, cells: CellMeasure) -> tuple[float, float, float]:
-    """Squared chordal W₂ to the nearest Dirac, E_max − E, and ∫|v|²dρ of the unnormalised flow."""
-    x, w = cells.points, cells.weights
-    mean = w @ x
-    log_partition, m = token_attention(head, x, w, tolerance=1e-10)
-    partition = np.exp(log_partition)
-    speed = np.sum(m**2, axis=1) - np.sum(m * x, axis=1) ** 2
-    squared = 2.0 * float(w @ np.sum((x - mean) ** 2, axis=1)) / (1.0 + float(np.linalg.norm(mean)))
-    gap = float(w @ (np.exp(head.beta) - partition)) / (2.0 * head.beta)
-    return squared, gap, float(w @ (partition**2 * speed))
 
 
-def followed(attention: str, beta: float, density: Density, until: float, tolerance: float) -> np.ndarray:
-    """Rows of time and what is observed, on S¹ three a step; the axis of nodes on S² is that of the data."""
-    head = Head(np.eye(density.dim), beta=beta)
-    cells = initial_cells(density, density.dim, tolerance, axis=None if density.dim == 2 else AXIS[3])
-    rows = [(0.0, *observed(head, cells))]
-    for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
-        for t in np.linspace(step.start, step.time, 4)[1:] if density.dim == 2 else [step.time]:
-            rows.append((t, *observed(head, step.at(t))))
-    return np.array(rows)
 
 
-def from_positive(dim: int, attention: str, beta: float, until: float, tolerance: float) -> np.ndarray:
-    """The same from ρ₀ ∝ e^{⟨x, e⟩}, on the circle with an asymmetric part."""
-    if dim == 2:
-        return followed(attention, beta, fisher_bingham([1.0, 0.0], [[0.3, 0.3], [0.3, 0.0]]), until, tolerance)
-    return followed(attention, beta, von_mises_fisher(AXIS[3], CONCENTRATION), until, tolerance)
 
 
 def circle_rates(ask: Inquiry) -> dict[tuple[int, str, float], np.ndarray]:
@@ -235,64 +173,12 @@ def further_rates(ask: Inquiry) -> dict[tuple[int, str], PolarRun]:
 # ---- two clusters
 
 
-def two_clusters(beta: float, until: float, tolerance: float, attention: str) -> np.ndarray:
-    """Times and ∫|x − e₁|²dρ from (1 + 0.4 cos θ)/2π."""
-    head, rows = Head(np.eye(2), beta=beta), []
-    cells = initial_cells(polynomial([0.4, 0.0]), 2, tolerance)
-    for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
-        x, w = step.measure.points, step.measure.weights
-        rows.append((step.time, float(w @ np.sum((x - [1.0, 0.0]) ** 2, axis=1)), float(w[x[:, 0] < 0.0].sum())))
-    return np.array(rows)
 
 
-def facing_rate(mass: float, concentration: float, tolerance: float) -> float:
-    """Rate at which a narrow cluster of that mass widens that faces the rest at the antipode (unnormalised, β = 1)."""
-    parts = [(1.0 - mass, von_mises_fisher([1.0, 0.0], concentration))]
-    cells = initial_cells(mixture([*parts, (mass, von_mises_fisher([-1.0, 0.0], concentration))]), 2, tolerance)
-
-    def width(measure: CellMeasure) -> float:
-        x, w = measure.points, measure.weights
-        there = x[:, 0] < 0.0
-        return float(np.sqrt(w[there] @ x[there, 1] ** 2 / w[there].sum()))
-
-    before = width(cells)
-    for step in LagrangianFlow(Unnormalised(Head(np.eye(2), beta=1.0)), tolerance).march(cells, 0.0, 1.0):
-        cells = step.measure
-    return float(np.log(width(cells) / before))
 
 
-def meeting_time(attention: str, mass: float, concentration: float) -> float:
-    """When two narrow clusters of masses ``mass`` and the rest, 2 radians apart, are 0.3 radians apart (β = 2)."""
-    density = mixture(
-        [
-            (mass, von_mises_fisher([np.cos(1.0), np.sin(1.0)], concentration)),
-            (1.0 - mass, von_mises_fisher([np.cos(1.0), -np.sin(1.0)], concentration)),
-        ]
-    )
-    rows, q = [], 1.0 - mass
-    for step in LagrangianFlow(ATTENTION[attention](Head(np.eye(2), beta=2.0)), 1e-8).march(
-        initial_cells(density, 2, 1e-8), 0.0, 10.0
-    ):
-        for t in np.linspace(step.start, step.time, 4)[int(bool(rows)) :]:
-            mean = step.at(t).integrate(step.at(t).points)
-            cosine = float(mean @ mean - mass**2 - q**2) / (2.0 * mass * q)
-            rows.append((t, np.arccos(min(cosine, 1.0)) - 0.3))
-        if rows[-1][1] < 0.0:
-            break
-    t, excess = np.array(rows).T
-    return float(CubicSpline(t, excess).roots(extrapolate=False)[0])
 
 
-def meeting_prediction(attention: str, mass: float) -> float:
-    """∫dr/r' of C11."""
-    p, q, beta = mass, 1.0 - mass, 2.0
-
-    def rate(r: float) -> float:
-        pull = np.exp(beta * (1.0 - r))
-        sides = q / (p * pull + q) + p / (q * pull + p) if attention == "softmax" else np.exp(beta * r)
-        return (1.0 - r * r) * sides
-
-    return float(quad(lambda r: 1.0 / rate(r), np.cos(2.0), np.cos(0.3), epsabs=1e-13)[0])
 
 
 def clusters(ask: Inquiry) -> tuple[np.ndarray, float]:
@@ -349,34 +235,8 @@ def clusters(ask: Inquiry) -> tuple[np.ndarray, float]:
 # ---- energies
 
 
-def balance_residual(dim: int, attention: str, tableau: str, steps: int) -> float:
-    """|E(T) − E(0) − ∫ dissipation dt| over the rise, by equal steps of a stepper."""
-    space = Circle(39) if dim == 2 else Sphere(31)
-    equation = ContinuityEquation(space, ATTENTION[attention](Head(np.eye(dim), beta=2.0)))
-    u = space.project(fisher_bingham([0.5, 0.4, -0.3][:dim]))
-    until = 1.0 if attention == "softmax" else 0.25
-
-    def budget(state: np.ndarray) -> tuple[float, float]:
-        found = equation.field.budget(state, space.to_nodal(state))
-        return found.energy, found.dissipation
-
-    rows = [(0.0, *budget(u))]
-    stepper = imex_step(equation, TABLEAUX[tableau])
-    for accepted in march(stepper, equation.norm, FixedStep(until / steps), u, 0.0, until):
-        rows.append((accepted.time, *budget(accepted.state)))
-    t, energy, dissipation = np.array(rows).T
-    gained = float(make_interp_spline(t, dissipation, k=7).integrate(0.0, until))
-    return abs(energy[-1] - energy[0] - gained) / (energy[-1] - energy[0])
 
 
-def cap_quantities(dim: int, beta: float, concentration: float) -> tuple[float, float]:
-    """PL quotient and energy of a von Mises–Fisher cap, by the spectral code."""
-    space = Circle(511) if dim == 2 else Sphere(255)
-    field = Unnormalised(Head(np.eye(dim), beta=beta)).on(space)
-    u = space.project(von_mises_fisher(AXIS[dim], concentration))
-    found = field.budget(u, space.to_nodal(u))
-    energy, dissipation = np.exp(field.energy_log_scale) * np.array([found.energy, found.dissipation])
-    return float(dissipation / (exact.energy_dirac(beta) - energy)), float(energy)
 
 
 def energies(ask: Inquiry, runs: dict[tuple[int, str, float], np.ndarray]) -> None:

@@ -60,7 +60,7 @@ NEGATIVE = (Pair((-1.0, -0.4), (-1.0, -0.4), 1.0), Pair((-1.0, -0.4, -0.7), (-1.
 
 # ---- thresholds of polarisation
 
-POSITIVE = 0.5
+POSITIVE = 0.45
 HEAVY = 0.75
 THRESHOLD_BETAS = (0.35, 0.45, 0.55, 0.65, 0.75)
 HEAVY_RUN = (1e6, 1e-4, (1.0, 3.0), 1e-9)
@@ -137,11 +137,12 @@ def escaping(ask: Inquiry) -> None:
             for tolerance in (TOLERANCES if flat else SPHERE_TOLERANCES)
         )
         rest = f"the worst of β = {', '.join(f'{beta:g}' for beta in betas)}; {setting}"
-        for quantity, what, value in (
-            ("escape", "escape rate v₂ − v₁", setting.escape),
-            ("narrowing", "rate of the width v₁", setting.values[0]),
-        ):
-            ask.equal(f"{what}, {rest}", value, rate(fine, coarse, quantity, value), source="C7")
+        ask.equal(
+            f"escape rate v₂ − v₁, {rest}", setting.escape, rate(fine, coarse, "escape", setting.escape), source="C7"
+        )
+        if flat:  # on S² too few nodes for quartiles of x₂
+            narrowing = rate(fine, coarse, "narrowing", setting.values[0])
+            ask.equal(f"rate of the width v₁, {rest}", setting.values[0], narrowing, source="C7")
     (rough, _), (end, left) = (ask.part(opposite_end, ESCAPES[0], 20.0, tolerance) for tolerance in tolerances(ask))
     end += ("tolerance times 10", end.value - rough.value)
     ask.equal(
@@ -150,7 +151,7 @@ def escaping(ask: Inquiry) -> None:
         end,
         source="C7",
     )
-    ask.at_most("what is off e₂ at t = 28, ∫(1 − x₂²)", 1e-4, Measured(left, 0.0, "none"), source="C7")
+    ask.at_most("what is off e₂ at t = 28, ∫(1 − x₂²)", 1e-4, Measured(left, 0.0, "as it is"), source="C7")
 
 
 def degenerate(ask: Inquiry) -> None:

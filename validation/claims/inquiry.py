@@ -16,7 +16,7 @@ from spherepde.store import provenance
 
 from .figures import drawn
 from .lines import Claim, Measured
-from .parts import kept
+from .parts import kept, uninterrupted
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class Inquiry:
     def part(self, function: Callable[..., T], *args: Any) -> T:
         """``function(*args)``, kept on disk in the full mode: an interrupted script goes on with the next part."""
         if not self.full or self.out is None:
-            return function(*args)
+            return uninterrupted(function, *args)
         value, other = kept(self.out / "parts", self.script, function, *args, stale=self.stale)
         self.from_other_code |= other
         return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import pickle
+import signal
+import socket
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ def sources(script: Path) -> list[Path]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            beside = (script.with_name(f"{name}.py") for name in names)
+            beside = (script.parent / f"{name.replace('.', '/')}.py" for name in names)
             open_ += [path for path in beside if path.exists() and path not in (*found, *open_)]
     return sorted(found)
 
@@ -39,6 +41,27 @@ def code_hash(script: Path) -> str:
     for path in (*package, *SHARED, *sources(script)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def uninterrupted(function: Callable[..., T], *args: Any) -> T:
+    """``function(*args)``, or KeyboardInterrupt if the process was told to stop meanwhile and the function returned.
+
+    A simulation that is interrupted returns what it has, which is no result of this function.
+    """
+    told, teller = socket.socketpair()
+    with told, teller:
+        for end in (told, teller):
+            end.setblocking(False)
+        before = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+        try:
+            value = function(*args)
+        finally:
+            signal.set_wakeup_fd(before)
+        try:
+            told.recv(1)
+        except BlockingIOError:
+            return value
+    raise KeyboardInterrupt
 
 
 def kept(folder: Path, script: Path, function: Callable[..., T], *args: Any, stale: bool = False) -> tuple[T, bool]:
@@ -54,7 +77,7 @@ def kept(folder: Path, script: Path, function: Callable[..., T], *args: Any, sta
             return value, made_by != code
     except DAMAGED:
         pass
-    value = function(*args)
+    value = uninterrupted(function, *args)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".part")
     scratch.write_bytes(pickle.dumps((code, value)))
