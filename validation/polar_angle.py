@@ -20,7 +20,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import iv
 
 DEGREES = 24
-"""For β ≤ 2 the coefficients a_l beyond are below 1e-18 of the first."""
+"""For β ≤ 2 the coefficients a_l beyond are below 1e-22 of the first."""
 RANGE = 45.0
 """Nodes reach to |s| = RANGE: to cells around the antipode that leave it after all runs have ended."""
 ROUNDS = 4

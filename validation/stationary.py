@@ -17,7 +17,7 @@ for V = −D, softmax and unnormalised alike (with another mobility).
 - Four particles ±x₁, ±x₂ on the axes' diagonals: stationary where :math:`D_1\tanh D_1x_1^2=D_2\tanh D_2x_2^2`,
   reached by tokens, and the root of the velocity of four narrow clusters.
 
-    python validation/stationary.py                      # 25 s
+    python validation/stationary.py                      # 20 s
     python validation/stationary.py --full --out out     # 1 minute
 """
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import numpy as np
 from claims import Inquiry, Measured, limit_of, run
-from claims.figures import SERIES, canvas, theory
+from claims.figures import SERIES, canvas, theory, with_bars
 from matplotlib.figure import Figure
 from scipy.special import iv, spherical_in
 from stationary_flows import (
@@ -136,10 +136,10 @@ def thresholds(ask: Inquiry) -> dict[str, np.ndarray]:
     ask.equal("rate of the tilt of one cluster on e₂, d = 0.5", -1.5, change, source="C6")
     return {
         "d": d,
-        "single": np.array([one[0] for one in single]),
-        "pair": np.array([two[0] for two in pair]),
+        "single": np.array([one[:2] for one in single]),
+        "pair": np.array([two[:2] for two in pair]),
         "wide": wide,
-        "rates": common[4e5],
+        "rates": np.array([common[4e5], common[1e5]]),
     }
 
 
@@ -147,7 +147,7 @@ def thresholds(ask: Inquiry) -> dict[str, np.ndarray]:
 
 
 def minimisers(ask: Inquiry) -> dict[float, np.ndarray]:
-    """C36 on the circle; cosine coefficients by ε for the figure."""
+    """C36 on the circle; cosine coefficients and their bars by ε for the figure."""
     shown = {}
     cases = [(epsilon, attention, data) for epsilon in (0.5, 0.25) for attention in ATTENTION for data in DATA]
     for epsilon, attention, data in cases if ask.full else cases[3:4]:
@@ -163,14 +163,16 @@ def minimisers(ask: Inquiry) -> dict[float, np.ndarray]:
             ask.equal(f"{name}: {what}", predicted, Measured(float(found[k]), float(bars[k]), origin), source="C36")
         rest = Measured(float(found[4]), float(bars[4]), origin)
         ask.at_most(f"{name}: what is not even in both axes", 0.0, rest, source="C36")
-        shown[epsilon] = found[1:4]
+        shown[epsilon] = np.array([found[1:4], bars[1:4]])
     ask.remark("Degree k of the density relaxes at about k²I_k(1): degree 8 of a minimiser would take t = 10⁵.")
-    halves = (0.1, 0.05, 0.025, 0.0125)
+    halves = (0.1, 0.05, 0.025, 0.0125)[not ask.full :]
     ratios = []
     for epsilon in halves:
-        found = ask.part(descended, epsilon, "softmax", "one bump", 31, 0.25 * SETTLED, 1e-10)
+        found, earlier = (
+            ask.part(descended, epsilon, "softmax", "one bump", 31, share * SETTLED, 1e-10) for share in (0.25, 0.125)
+        )
         ratios.append(float(found[1] / epsilon))
-        shown[epsilon] = found[1:4]
+        shown[epsilon] = np.array([found[1:4], np.abs(found - earlier)[1:4]])
     limit = float(iv(1, 1.0) / (2.0 * iv(2, 1.0)))
     ask.equal("a₁/ε as ε → 0", limit, limit_of(ratios), source="C36")
     return shown
@@ -208,8 +210,9 @@ def draw_thresholds(found: dict[str, np.ndarray]) -> Figure:
     figure = canvas(8.4, 3.4)
     left, right = figure.subplots(1, 2)
     d, fine = found["d"], np.linspace(found["d"][0] - 0.02, found["d"][-1] + 0.02, 60)
-    left.plot(d, found["single"], "o", color=SERIES[0], label="one cluster on $e_2$")
-    left.plot(d, found["pair"], "s", color=SERIES[1], label="a pair on $\\pm e_1$")
+    for k, (ends, label) in enumerate((("single", "one cluster on $e_2$"), ("pair", "a pair on $\\pm e_1$"))):
+        late, before = found[ends].T
+        with_bars(left, d, late, np.abs(late - before) + 1e-9, label, SERIES[k], fmt="os"[k])
     theory(left, fine, np.exp(fine), r"$e^d$, $\cosh 1$")
     theory(left, fine, np.full_like(fine, np.cosh(1.0)), None)
     left.axvline(np.log(np.cosh(1.0)), linestyle=":", color="0.5", label=r"$d=\ln\cosh 1$")
@@ -217,7 +220,9 @@ def draw_thresholds(found: dict[str, np.ndarray]) -> Figure:
     left.set_title("$D$ = diag(−1, $d$): ascent")
     left.legend()
     wide = np.linspace(found["wide"][0] - 0.03, found["wide"][-1] + 0.03, 50)
-    right.plot(found["wide"], found["rates"], "o", color=SERIES[2], label="common tilt of the pair, measured")
+    narrow, wider = found["rates"]
+    label = "common tilt of the pair, measured"
+    with_bars(right, found["wide"], narrow, np.abs(narrow - wider), label, SERIES[2], fmt="o")
     theory(right, wide, wide - np.tanh(1.0), r"$d-\tanh 1$")
     right.axhline(0.0, linewidth=0.6, color="0.5")
     right.axvline(np.tanh(1.0), linestyle=":", color="0.5", label=r"$d=\tanh 1$")
@@ -232,7 +237,7 @@ def draw_minimisers(shown: dict[float, np.ndarray]) -> Figure:
     left, right = figure.subplots(1, 2)
     theta = np.linspace(0.0, 2.0 * np.pi, 241)
     for k, epsilon in enumerate(sorted(e for e in shown if e >= 0.1)):
-        measured = 1.0 + sum(a * np.cos(2 * (n + 1) * theta) for n, a in enumerate(shown[epsilon]))
+        measured = 1.0 + sum(a * np.cos(2 * (n + 1) * theta) for n, a in enumerate(shown[epsilon][0]))
         solved = 1.0 + sum(a * np.cos(2 * (n + 1) * theta) for n, a in enumerate(minimiser(epsilon)[0]))
         left.plot(theta, measured, color=SERIES[k], label=f"$\\epsilon$ = {epsilon:g}")
         theory(left, theta, solved, "linear solve" if k == 0 else None)
@@ -242,8 +247,8 @@ def draw_minimisers(shown: dict[float, np.ndarray]) -> Figure:
     left.set_ylim(0.0, 2.2)
     left.legend(fontsize=7, ncols=4, loc="lower center")
     epsilons = np.array(sorted(shown))
-    ratios = np.array([shown[e][0] / e for e in epsilons])
-    right.plot(epsilons, ratios, "o", color=SERIES[0], label="flow, t = 750 or 3000")
+    ratios, bars = np.array([shown[e][:, 0] / e for e in epsilons]).T
+    with_bars(right, epsilons, ratios, bars, "flow, t = 750 or 3000", SERIES[0], fmt="o")
     fine = np.linspace(1e-3, epsilons[-1] * 1.03, 50)
     theory(right, fine, [minimiser(e)[0][0] / e for e in fine], "linear solve")
     right.axhline(iv(1, 1.0) / (2.0 * iv(2, 1.0)), linestyle=":", color="0.4", label=r"$I_1(1)/2I_2(1)$")

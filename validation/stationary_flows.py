@@ -25,7 +25,6 @@ from spherepde.adaptive import CellMeasure, initial_cells
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.tokens import simulate_tokens
 
-
 ATTENTION = {"softmax": Softmax, "unnormalised": Unnormalised}
 ASCENT, DESCENT = 1.0, -1.0
 TOLERANCE = 1e-9

@@ -78,8 +78,8 @@ def least_distance(head: Head, leaving: Escape, turn: Turning) -> Prediction:
 
     r the rate of W₂ (:func:`wasserstein_decay`), σ that of the escape, c that of the crossover, where displacements are
     of size :math:`\beta^{-1/2}`. The O(1/β) of mass that finite β moves between the clusters adds a constant to W₂² and
-    leaves t_min where it is. In a stable state it makes a floor :math:`\pi\sqrt\delta` of W₂, δ that mass, with a minimum of
-    :math:`\sqrt{2/3}` of it before (B = sO) at :math:`\log\beta/\kappa_\perp`, which is not predicted here.
+    leaves t_min where it is. In a stable state it makes a floor :math:`\pi\sqrt\delta` of W₂, δ that mass, after a
+    minimum of :math:`\sqrt{2/3}` of it (B = sO), at :math:`\log\beta/\kappa_\perp` + const, not predicted here.
     """
     formula, decay = "slope·log β + const", wasserstein_decay(head)
     if turn.value is None or turn.contraction is None or leaving.value is None or decay.value is None:
