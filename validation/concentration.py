@@ -276,7 +276,8 @@ def investigate(ask: Inquiry) -> None:
     found["plane"] = courses(ask, "plane")
     minima = ask_about_plane(ask, found["plane"])
     ask.heading("the bound as an envelope")
-    envelopes = {name: ask_about_envelope(ask, name, found[name]) for name in ("circle", "turning")}
+    envelopes = {name: ask_about_envelope(ask, name, found[name]) for name in ("circle", "turning")[: 1 + ask.full]}
+    last = next(reversed(envelopes))
     ask.remark(
         "Without second phase the bound's "
         "β^{-1/2} is attained by W₂ from t_min on, its log and its e^{Ct} are not; at a fixed time the order is −1."
@@ -293,7 +294,9 @@ def investigate(ask: Inquiry) -> None:
     )
     ask.figure(
         "envelope",
-        lambda: draw_envelope(found["turning"], envelopes["turning"], found["circle"], gates["circle"], fixed),
+        lambda: draw_envelope(
+            SETTINGS[last].words, found[last], envelopes[last], found["circle"], gates["circle"], fixed
+        ),
         "The bound as a fitted envelope, and the laws measured: 1/β at a fixed time, β^{-1/2} at the minimum.",
     )
 

@@ -70,6 +70,7 @@ def draw_minima(
 
 
 def draw_envelope(
+    words: str,
     runs: Sequence[Course],
     envelope: Envelope,
     circle: Sequence[Course],
@@ -84,7 +85,7 @@ def draw_envelope(
         left.semilogy(c.t[before], c.w2[before], color=_shade(k, len(runs)), label=f"β = {c.beta:g}")
         left.plot(c.t[before], envelope(c.beta, c.t[before]), ":", color=_shade(k, len(runs)))
     left.set(xlabel=TIME_LABEL, ylabel=r"$W_2$ to the limit (radians), until it is least")
-    left.set_title(f"{SETTINGS['turning'].words}: measured, and envelope (dotted)", fontsize=9)
+    left.set_title(f"{words}: measured, and envelope (dotted)", fontsize=9)
     left.legend(ncols=2, fontsize=7.5)
     betas = np.array([c.beta for c in circle])
     right.loglog(betas, [c.least[1] for c in circle], "o-", color=SERIES[0], label=r"$\min_tW_2$, $B=I$")

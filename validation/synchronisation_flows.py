@@ -7,19 +7,31 @@ from scipy.integrate import quad
 from scipy.interpolate import CubicSpline, make_interp_spline
 
 from spherepde import (
-    Circle, ContinuityEquation, Density, Head, Simulation, Softmax, Sphere, Unnormalised, exact, fisher_bingham,
-    mixture, poisson_kernel, polynomial, token_attention, von_mises_fisher,
+    Circle,
+    ContinuityEquation,
+    Head,
+    Simulation,
+    Softmax,
+    Sphere,
+    Unnormalised,
+    exact,
+    fisher_bingham,
+    mixture,
+    poisson_kernel,
+    polynomial,
+    token_attention,
+    von_mises_fisher,
 )
 from spherepde.adaptive import CellMeasure, initial_cells
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
 from spherepde.transport import CircleMeasure, Cost, ZonalMeasure, wasserstein_circle, wasserstein_zonal
 
-
 ATTENTION = {"softmax": Softmax, "unnormalised": Unnormalised}
 AXIS = {2: np.array([0.6, 0.8]), 3: np.array([2.0, -3.0, 6.0]) / 7.0}
 POLE = np.array([0.0, 0.0, 1.0])
 OFFSET, POISSON_TIME, DEGREE = 0.2, {2: 2.0, 3: 1.0}, {2: 95, 3: 47}
+CONCENTRATION = 1.0
 
 
 def poisson_state(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> np.ndarray:
@@ -76,22 +88,27 @@ def observed(head: Head, cells: CellMeasure) -> tuple[float, float, float]:
     return squared, gap, float(w @ (partition**2 * speed))
 
 
-def followed(attention: str, beta: float, density: Density, until: float, tolerance: float) -> np.ndarray:
-    """Rows of time and what is observed, on S¹ three a step; the axis of nodes on S² is that of the data."""
-    head = Head(np.eye(density.dim), beta=beta)
-    cells = initial_cells(density, density.dim, tolerance, axis=None if density.dim == 2 else AXIS[3])
+def on_circle(attention: str, beta: float, until: float, tolerance: float) -> np.ndarray:
+    """Rows of time and what is observed, three a step, from a positive density without symmetry."""
+    head, density = Head(np.eye(2), beta=beta), fisher_bingham([1.0, 0.0], [[0.3, 0.3], [0.3, 0.0]])
+    cells = initial_cells(density, 2, tolerance)
     rows = [(0.0, *observed(head, cells))]
     for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
-        for t in np.linspace(step.start, step.time, 4)[1:] if density.dim == 2 else [step.time]:
+        for t in np.linspace(step.start, step.time, 4)[1:]:
             rows.append((t, *observed(head, step.at(t))))
     return np.array(rows)
 
 
-def from_positive(dim: int, attention: str, beta: float, until: float, tolerance: float) -> np.ndarray:
-    """The same from ρ₀ ∝ e^{⟨x, e⟩}, on the circle with an asymmetric part."""
-    if dim == 2:
-        return followed(attention, beta, fisher_bingham([1.0, 0.0], [[0.3, 0.3], [0.3, 0.0]]), until, tolerance)
-    return followed(attention, beta, von_mises_fisher(AXIS[3], CONCENTRATION), until, tolerance)
+def on_sphere(attention: str, until: float, tolerance: float, spacing: float) -> np.ndarray:
+    """The same at equal spacings of time, β = 1, from ρ₀ ∝ e^{⟨x, e⟩}, whose axis is that of the nodes."""
+    head = Head(np.eye(3), beta=1.0)
+    cells = initial_cells(von_mises_fisher(AXIS[3], CONCENTRATION), 3, tolerance, axis=AXIS[3])
+    times = spacing * np.arange(1, round(until / spacing) + 1)
+    rows = [(0.0, *observed(head, cells))]
+    for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
+        for t in times[(times > step.start) & (times <= step.time)]:
+            rows.append((t, *observed(head, step.at(t))))
+    return np.array(rows)
 
 
 def two_clusters(beta: float, until: float, tolerance: float, attention: str) -> np.ndarray:
