@@ -23,7 +23,7 @@ from functools import cache
 import numpy as np
 from claims import Inquiry, Measured, canvas, line_fit, order_fit, run
 from claims.figures import GUIDE, SERIES
-from cost_methods import State, System, cells, euler, placed_or_drawn, spectral
+from experiments.cost_methods import State, System, cells, euler, placed_or_drawn, spectral
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, LogLocator
 

@@ -26,9 +26,9 @@ from itertools import product
 import numpy as np
 from claims import Inquiry, Measured, canvas, limit_of, order_fit, run, with_bars
 from claims.figures import GUIDE, SERIES, theory
-from diffusion_limits import LIMITS, Limit, datum_at, harmonics_at, reference
+from experiments.diffusion_limits import LIMITS, Limit, datum_at, harmonics_at, reference
+from experiments.near_uniform import MODELS, SPHERE, growth, twice_extrapolated
 from matplotlib.figure import Figure
-from near_uniform import MODELS, SPHERE, growth, twice_extrapolated
 
 from spherepde import Circle, ContinuityEquation, Head, Simulation, Sphere, exact
 from spherepde.densities import Density, harmonics, polynomial

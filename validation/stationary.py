@@ -218,6 +218,7 @@ def draw_thresholds(found: dict[str, np.ndarray]) -> Figure:
     left.axvline(np.log(np.cosh(1.0)), linestyle=":", color="0.5", label=r"$d=\ln\cosh 1$")
     left.set(xlabel="$d$", ylabel=r"final energy $\iint e^{\langle x,Dy\rangle}$ (dimensionless)")
     left.set_title("$D$ = diag(−1, $d$): ascent")
+    left.set_xticks(d)
     left.legend()
     wide = np.linspace(found["wide"][0] - 0.03, found["wide"][-1] + 0.03, 50)
     narrow, wider = found["rates"]

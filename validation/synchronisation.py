@@ -19,23 +19,21 @@ r"""V = I: the Dirac limit, exact solutions at β = 0, long-time rates, energies
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from claims import Inquiry, Measured, limit_of, line_fit, order_fit, rate_fit, run
-from claims.figures import SERIES, TIME_LABEL, canvas, theory, with_bars
-from matplotlib.figure import Figure
 from polar_angle import PolarRun, mass_left_behind, polar_run
+from synchronisation_figures import draw_distances, draw_quotients
 from synchronisation_flows import (
-    ATTENTION,
     CONCENTRATION,
     DEGREE,
     OFFSET,
     POISSON_TIME,
+    OnSphere,
     balance_residual,
     cap_quantities,
     dirac_distances,
     facing_rate,
+    late_limits,
     meeting_prediction,
     meeting_time,
     on_circle,
@@ -48,16 +46,6 @@ from spherepde import exact
 from spherepde.steppers import TABLEAUX
 
 SMALL_BETAS = (0.02, 0.01, 0.005, 0.0025)
-
-
-@dataclass(frozen=True)
-class OnSphere:
-    """Runs on S²: rows (n, 4) of adaptive nodes and their bars by attention, polar angles, late PL quotients."""
-
-    rows: dict[str, np.ndarray]
-    bars: dict[str, np.ndarray]
-    resonant: PolarRun
-    quotients: dict[str, Measured]
 
 
 # ---- β → 0
@@ -102,45 +90,30 @@ def distances(ask: Inquiry) -> None:
 # ---- adaptive nodes
 
 
-def circle_rates(ask: Inquiry) -> dict[tuple[str, float], np.ndarray]:
-    """C20 on S¹, and the runs."""
-    found = {}
-    cases = [("softmax", 1.0, 18.0, 1.0), ("unnormalised", 1.0, 26.0 if ask.full else 18.0, np.exp(-1.0))]
+def circle_rates(ask: Inquiry) -> tuple[dict[tuple[str, float], np.ndarray], dict[float, Measured]]:
+    """C20 on S¹: the runs, and the late PL quotients by β."""
+    found, quotients = {}, {}
+    cases = [("softmax", 1.0, 18.0, 1.0), ("unnormalised", 1.0, 26.0 if ask.full else 17.0, np.exp(-1.0))]
     if ask.full:
         cases += [("softmax", 2.0, 24.0, 1.0), ("unnormalised", 0.5, 26.0, np.exp(-0.5))]
     for attention, beta, until, rate in cases:
         rows = ask.part(on_circle, attention, beta, until, 1e-9 if ask.full else 1e-6)
-        decay = rate_fit(rows[:, 0], rows[:, 1], (0.65 * until, until)).times(-1.0)
+        if attention == "softmax":
+            decay = rate_fit(rows[:, 0], rows[:, 1], (0.65 * until, until)).times(-1.0)
+        else:
+            edges = np.linspace(0.4 * until, until, 5)
+            decay, quotients[beta] = late_limits(rows[:, 0], rows[:, 1], rows[:, 3] / rows[:, 2], edges, rate)
         ask.equal(f"S¹, {attention}, β = {beta:g}: rate of W₂²", rate, decay, source="C20", excluded=2.0 * rate)
         found[attention, beta] = rows
     ask.remark(
         "At β = 4 the same data first gather in two clusters, which outlive t = 24: the rate is that of the end."
     )
-    return found
-
-
-def twice_extrapolated(values: np.ndarray, step: float, rate: float) -> Measured:
-    """Limit of values at equal steps whose error is (a + bt)e^{−rate·t}: a double root, hence twice by its factor.
-
-    The field at the antipode differs from its limit by e^{−2κt}, and its cubic term by that of nodes that leave at
-    e^{κt}: a resonance, hence the t.
-    """
-    factor = np.exp(rate * step)
-    return limit_of((values[1:] + np.diff(values) / (factor - 1.0)).tolist(), factor)
-
-
-def late_limits(
-    t: np.ndarray, squared: np.ndarray, quotient: np.ndarray, edges: np.ndarray
-) -> tuple[Measured, Measured]:
-    """Limits of the local rates of W₂² between edges, and of the PL quotient at them (S², unnormalised, β = 1)."""
-    step, rate = edges[1] - edges[0], 2.0 / np.e
-    decay = -np.diff(np.interp(edges, t, np.log(squared))) / step
-    return twice_extrapolated(decay, step, rate), twice_extrapolated(np.interp(edges[1:], t, quotient), step, rate)
+    return found, quotients
 
 
 def sphere_rates(ask: Inquiry) -> OnSphere:
     """C20 on S²: softmax against t·e^{−2t} with its constant, unnormalised against a pure exponential."""
-    tolerance, until, spacing = (1e-6, 12.0, 0.25) if ask.full else (1e-4, 6.0, 0.5)
+    tolerance, until, spacing = (1e-6, 12.0, 0.25) if ask.full else (1e-4, 7.0, 0.5)
     fine, loose = (ask.part(on_sphere, "softmax", until, tol, spacing) for tol in (tolerance, 10.0 * tolerance))
     rows, bars = {"softmax": fine}, {"softmax": np.abs(fine - loose)}
     polar = ask.part(polar_run, 3, "softmax", 1.0, CONCENTRATION, 12.0, 97, 0.125)
@@ -154,11 +127,12 @@ def sphere_rates(ask: Inquiry) -> OnSphere:
     adaptive = Measured(fine[-1, 1], bars["softmax"][-1, 1], "tolerance against ten times it")
     ask.equal(f"S², softmax: W₂² at t = {until:g} by adaptive nodes, by polar angles", other, adaptive, source="C20")
 
+    rate = 2.0 / np.e
     tolerance, edges = (1e-6, np.linspace(4.0, 14.0, 5)) if ask.full else (1e-3, np.linspace(2.0, 8.0, 5))
     until = float(edges[-1])
     fine, loose = (ask.part(on_sphere, "unnormalised", until, tol, spacing) for tol in (tolerance, 10.0 * tolerance))
     rows["unnormalised"], bars["unnormalised"] = fine, np.abs(fine - loose)
-    limits = [late_limits(found[:, 0], found[:, 1], found[:, 3] / found[:, 2], edges) for found in (fine, loose)]
+    limits = [late_limits(found[:, 0], found[:, 1], found[:, 3] / found[:, 2], edges, rate) for found in (fine, loose)]
     found = {"adaptive nodes": (limits, "tolerance against ten times it")}
     edges = np.linspace(4.0, 16.0, 7) if ask.full else np.linspace(1.0, 9.0, 5)
     until = float(edges[-1])
@@ -166,9 +140,9 @@ def sphere_rates(ask: Inquiry) -> OnSphere:
         ask.part(polar_run, 3, "unnormalised", 1.0, CONCENTRATION, until, 4 * int(until) + 1, space)
         for space in (0.0625, 0.09375)
     ]
-    limits = [late_limits(one.times, one.squared, one.dissipation / one.energy_gap, edges) for one in runs]
+    limits = [late_limits(one.times, one.squared, one.dissipation / one.energy_gap, edges, rate) for one in runs]
     found["polar angles"] = limits, "spacing 1/16 against 3/32"
-    rate, quotients = 2.0 / np.e, {}
+    quotients = {}
     for code, (((decay, quotient), (other_decay, other_quotient)), origin) in found.items():
         decay = decay.plus(origin, decay.value - other_decay.value)
         quotients[code] = quotient.plus(origin, quotient.value - other_quotient.value)
@@ -197,7 +171,7 @@ def further_rates(ask: Inquiry) -> dict[tuple[int, str], PolarRun]:
 
 def clusters(ask: Inquiry) -> tuple[np.ndarray, list[Measured], float]:
     """C21 and C11; the run with two clusters, what it ends with, and the mass of the smaller by other code."""
-    until, tolerance, panels = (18.0, 1e-9, 20) if ask.full else (12.0, 1e-6, 10)
+    until, tolerance, panels = (18.0, 1e-9, 20) if ask.full else (12.0, 1e-6, 8)
     fine, coarse = (ask.part(two_clusters, 2.0, until, tol, "unnormalised") for tol in (tolerance, 30.0 * tolerance))
     predicted, uncertain = ask.part(mass_left_behind, 2.0, 0.4, 12.0, panels)
     before, ends = fine[np.searchsorted(fine[:, 0], until - 2.0)], []
@@ -212,7 +186,7 @@ def clusters(ask: Inquiry) -> tuple[np.ndarray, list[Measured], float]:
         0.4384,
         ends[0],
         source="C21",
-        known="not reproduced: two independent codes here, adaptive nodes and a separatrix quadrature, agree on 0.45351",
+        known="not reproduced: two independent codes, adaptive nodes and a separatrix quadrature, agree on 0.45351",
     )
     ask.remark(
         "Plain tokens cannot tell 0.438 from 0.454: which side of the separatrix one of N of them ends on changes"
@@ -258,8 +232,10 @@ def clusters(ask: Inquiry) -> tuple[np.ndarray, list[Measured], float]:
 # ---- energies
 
 
-def energies(ask: Inquiry, runs: dict[tuple[str, float], np.ndarray], sphere: OnSphere) -> dict[float, Measured]:
-    """C15 and C22; late PL quotients on S¹ by β."""
+def energies(
+    ask: Inquiry, runs: dict[tuple[str, float], np.ndarray], late: dict[float, Measured], sphere: OnSphere
+) -> None:
+    """C15 and C22."""
     counts = (8, 16, 32, 64)
     cases = [(2, "softmax", "ark436"), (2, "unnormalised", "ars443")]
     for dim, attention, tableau in cases + ([(3, "softmax", "ark436"), (3, "unnormalised", "ark436")] * ask.full):
@@ -272,98 +248,17 @@ def energies(ask: Inquiry, runs: dict[tuple[str, float], np.ndarray], sphere: On
         name = f"S^{dim - 1}, β = {beta:g}: a cap that narrows"
         ask.equal(f"{name}: PL quotient", 2.0 * np.exp(beta), limit_of(caps[:, 0]), source="C22")
         ask.equal(f"{name}: energy e^β/2β", exact.energy_dirac(beta), limit_of(caps[:, 1]), source="C15")
-    late_ones = {}
-    for beta, rows in ((beta, rows) for (attention, beta), rows in runs.items() if attention == "unnormalised"):
+    for beta, measured in late.items():
+        rows, limit = runs["unnormalised", beta], np.exp(-beta)
         t, quotient = rows[:, 0], rows[:, 3] / rows[:, 2]
-        late, limit = t > 0.8 * t[-1], np.exp(-beta)
-        half, value = float(quotient[t > 0.9 * t[-1]].mean()), float(quotient[late].mean())
-        measured = Measured(value, float(np.ptp(quotient[late])) + abs(half - value), "range over the last fifth")
         name = f"S¹, β = {beta:g}, from a positive density"
         ask.equal(f"{name}: late PL quotient", limit, measured, source="C22, C20", excluded=2.0 * np.exp(beta))
-        least = Measured(float(quotient[t > 1.0].min()), abs(half - value), "change over the last fifth")
-        ask.at_most(f"{name}: its infimum from t = 1 on", limit, least, source="C22")
-        late_ones[beta] = measured
+        least = float(quotient[t > 1.0].min())
+        rest = Measured(least, measured.bar, "that of the late quotient")
+        ask.at_most(f"{name}: its infimum from t = 1 on", limit, rest, source="C22")
     for code, measured in sphere.quotients.items():
         name = f"S², β = 1, from a positive density: late PL quotient, by {code}"
         ask.equal(name, 2.0 / np.e, measured, source="C22, C20", excluded=2.0 * np.e)
-    return late_ones
-
-
-# ---- figures
-
-
-def draw_distances(
-    found: dict[tuple[str, float], np.ndarray], sphere: OnSphere, polar: dict[tuple[int, str], PolarRun]
-) -> Figure:
-    """W₂² over time in all dimensions, and the factor t of the resonance."""
-    figure = canvas(10.2, 3.5)
-    axes = figure.subplots(1, 3)
-    for ax, attention in zip(axes, ATTENTION, strict=False):
-        further = polar[4, attention]
-        curves = [found[attention, 1.0], sphere.rows[attention], np.column_stack([further.times, further.squared])]
-        for k, (dim, rows) in enumerate(zip((2, 3, 4), curves, strict=True)):
-            t, squared = rows[:, 0], rows[:, 1]
-            rate = min(dim - 1, 2) if attention == "softmax" else (dim - 1) / np.e
-            ax.semilogy(t, squared, color=SERIES[k], label=f"$S^{dim - 1}$")
-            grows = t / t[-1] if (dim, attention) == (3, "softmax") else np.ones_like(t)
-            late = t > 0.3 * t[-1]
-            guide = squared[-1] * np.exp(-rate * (t - t[-1])) * grows
-            theory(ax, t[late], 2.5 * guide[late], "theory (shifted)" if dim == 4 else None)
-        ax.set(xlabel=TIME_LABEL, title=f"{attention}, $\\beta$ = 1", ylim=(1e-11, 4.0))
-        ax.set_ylabel(r"$W_2^2(\rho_t,\delta)$ (chordal, dimensionless)")
-        ax.legend()
-    ax, rows, resonant = axes[2], sphere.rows["softmax"], sphere.resonant
-    scale, t = np.exp(2.0 * rows[:, 0]), resonant.times
-    bars = sphere.bars["softmax"][:, 1] * scale
-    with_bars(ax, rows[:, 0], rows[:, 1] * scale, bars, "adaptive nodes", SERIES[0], fmt="-")
-    ax.plot(
-        t[::8], (resonant.squared * np.exp(2.0 * t))[::8], "o", color=SERIES[1], markersize=3.5, label="polar angles"
-    )
-    slope = 32.0 * np.pi * resonant.antipode[-1] * np.exp(2.0 * t[-1])
-    line = resonant.squared[-1] * np.exp(2.0 * t[-1]) + slope * (t - t[-1])
-    theory(ax, t[line > 0.0], line[line > 0.0], r"slope $32\pi G$")
-    ax.set(xlabel=TIME_LABEL, ylabel=r"$W_2^2\,e^{2t}$ (dimensionless)", title="$S^2$, softmax: the factor $t$")
-    ax.legend()
-    return figure
-
-
-def draw_quotients(
-    found: dict[tuple[str, float], np.ndarray],
-    late: dict[float, Measured],
-    sphere: OnSphere,
-    two: tuple[np.ndarray, list[Measured], float],
-) -> Figure:
-    """PL quotients along the flow, and the two clusters at β = 2."""
-    figure = canvas(8.4, 3.5)
-    left, right = figure.subplots(1, 2)
-    left.set_yscale("log")
-    rows, bars = sphere.rows["unnormalised"], sphere.bars["unnormalised"]
-    quotient = rows[1:, 3] / rows[1:, 2]
-    doubt = quotient * (bars[1:, 3] / rows[1:, 3] + bars[1:, 2] / rows[1:, 2])
-    with_bars(left, rows[1:, 0], quotient, doubt, r"$S^2$, $\beta$ = 1", SERIES[0], fmt="-")
-    theory(left, [0.0, rows[-1, 0]], [2.0 / np.e] * 2, r"$(d-1)e^{-\beta}$")
-    for k, (beta, end) in enumerate(late.items(), 1):
-        rows = found["unnormalised", beta]
-        t = rows[1:, 0]
-        left.plot(t, rows[1:, 3] / rows[1:, 2], color=SERIES[k], label=f"$S^1$, $\\beta$ = {beta:g}")
-        with_bars(left, [0.9 * t[-1]], [end.value], end.bar, None, SERIES[k], fmt="o")
-        theory(left, [0.0, t[-1]], [np.exp(-beta)] * 2, None)
-    theory(left, [0.0, 26.0], [2.0 * np.e] * 2, r"$2e^\beta$, a cap, $\beta$ = 1", dashes=(1, 2))
-    left.set(xlabel=TIME_LABEL, ylabel=r"$\int|v|^2d\rho\,/\,(E_{\max}-E)$ (dimensionless)", ylim=(0.1, 8.0))
-    left.set_title("unnormalised, from positive densities")
-    left.set_yticks([0.1, 0.2, 0.5, 1.0, 2.0, 5.0], ["0.1", "0.2", "0.5", "1", "2", "5"])
-    left.minorticks_off()
-    left.legend(ncols=2, fontsize=7, loc="lower right")
-    rows, ends, behind = two
-    t = rows[:, 0]
-    for k, (label, end) in enumerate(zip((r"$\int|x-e_1|^2d\rho$", "mass with $x_1<0$"), ends, strict=True)):
-        right.plot(t, rows[:, 1 + k], color=SERIES[k], label=label)
-        with_bars(right, t[-1:], [end.value], end.bar, None, SERIES[k], fmt="o")
-    theory(right, [0.0, t[-1]], [4.0 * behind] * 2, "by other code: the mass beyond\nthe separatrix, and 4 times it")
-    theory(right, [0.0, t[-1]], [behind] * 2, None)
-    right.set(xlabel=TIME_LABEL, ylabel="dimensionless", title=r"unnormalised, $\beta$ = 2: two clusters remain")
-    right.legend()
-    return figure
 
 
 def investigate(ask: Inquiry) -> None:
@@ -373,7 +268,7 @@ def investigate(ask: Inquiry) -> None:
     ask.heading("Distance to a Dirac")
     distances(ask)
     ask.heading("Long-time rates from positive densities")
-    found = circle_rates(ask)
+    found, late = circle_rates(ask)
     sphere = sphere_rates(ask)
     polar = further_rates(ask)
     ask.remark(
@@ -383,7 +278,7 @@ def investigate(ask: Inquiry) -> None:
     ask.heading("Two clusters")
     two = clusters(ask)
     ask.heading("Energies and the PL quotient")
-    late = energies(ask, found, sphere)
+    energies(ask, found, late, sphere)
     ask.figure(
         "synchronisation_rates",
         lambda: draw_distances(found, sphere, polar),

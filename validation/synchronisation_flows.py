@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from claims import Measured, limit_of
+from polar_angle import PolarRun
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline, make_interp_spline
 
@@ -32,6 +36,16 @@ AXIS = {2: np.array([0.6, 0.8]), 3: np.array([2.0, -3.0, 6.0]) / 7.0}
 POLE = np.array([0.0, 0.0, 1.0])
 OFFSET, POISSON_TIME, DEGREE = 0.2, {2: 2.0, 3: 1.0}, {2: 95, 3: 47}
 CONCENTRATION = 1.0
+
+
+@dataclass(frozen=True)
+class OnSphere:
+    """Runs on S²: rows (n, 4) of adaptive nodes and their bars by attention, polar angles, late PL quotients."""
+
+    rows: dict[str, np.ndarray]
+    bars: dict[str, np.ndarray]
+    resonant: PolarRun
+    quotients: dict[str, Measured]
 
 
 def poisson_state(dim: int, attention: str, beta: float, lmax: int, rtol: float) -> np.ndarray:
@@ -109,6 +123,25 @@ def on_sphere(attention: str, until: float, tolerance: float, spacing: float) ->
         for t in times[(times > step.start) & (times <= step.time)]:
             rows.append((t, *observed(head, step.at(t))))
     return np.array(rows)
+
+
+def twice_extrapolated(values: np.ndarray, step: float, rate: float) -> Measured:
+    """Limit of values at equal steps whose error is (a + bt)e^{−rate·t}: a double root, hence twice by its factor.
+
+    The field at the antipode differs from its limit by e^{−2κt}, and its cubic term by that of nodes that leave at
+    e^{κt}: a resonance, hence the t.
+    """
+    factor = np.exp(rate * step)
+    return limit_of((values[1:] + np.diff(values) / (factor - 1.0)).tolist(), factor)
+
+
+def late_limits(
+    t: np.ndarray, squared: np.ndarray, quotient: np.ndarray, edges: np.ndarray, rate: float
+) -> tuple[Measured, Measured]:
+    """Limits of the local rates of W₂² between edges, and of the PL quotient at them (unnormalised)."""
+    step = edges[1] - edges[0]
+    decay = -np.diff(CubicSpline(t, np.log(squared))(edges)) / step
+    return twice_extrapolated(decay, step, rate), twice_extrapolated(CubicSpline(t, quotient)(edges[1:]), step, rate)
 
 
 def two_clusters(beta: float, until: float, tolerance: float, attention: str) -> np.ndarray:

@@ -23,8 +23,7 @@ from itertools import product
 import numpy as np
 from claims import Inquiry, Measured, canvas, limit_of, run, with_bars
 from claims.figures import GUIDE, SERIES, TIME_LABEL, theory
-from matplotlib.figure import Figure
-from near_uniform import (
+from experiments.near_uniform import (
     BAR,
     CLUSTER_AMPLITUDE,
     CLUSTER_STEPS,
@@ -46,6 +45,7 @@ from near_uniform import (
     growth,
     twice_extrapolated,
 )
+from matplotlib.figure import Figure
 from scipy.optimize import brentq
 from scipy.special import ive
 

@@ -20,7 +20,7 @@ DAMAGED = (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportErro
 
 
 def sources(script: Path) -> list[Path]:
-    """The script and the modules beside it that it imports, directly or not."""
+    """The script and the modules beside it that it imports, directly or not; what all share is counted elsewhere."""
     found, open_ = [], [script]
     while open_:
         path = open_.pop()
@@ -28,7 +28,8 @@ def sources(script: Path) -> list[Path]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            beside = (script.parent / f"{name.replace('.', '/')}.py" for name in names)
+            own = (name for name in names if name.partition(".")[0] != "claims")
+            beside = (script.parent / f"{name.replace('.', '/')}.py" for name in own)
             open_ += [path for path in beside if path.exists() and path not in (*found, *open_)]
     return sorted(found)
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from claims.figures import GUIDE, SERIES, TIME_LABEL, canvas, theory
-from concentration_runs import SETTINGS, Course
-from concentration_theory import Envelope, Gate
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+
+from experiments.concentration_runs import SETTINGS, Course
+from experiments.concentration_theory import Envelope, Gate
 
 WIDE = 10.0
 KNOWN = 0.01

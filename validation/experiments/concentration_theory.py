@@ -25,11 +25,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from concentration_runs import SETTINGS, Course, Setting
 from numpy.typing import ArrayLike
 from scipy.integrate import quad, solve_ivp
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq, minimize
+
+from experiments.concentration_runs import SETTINGS, Course, Setting
 
 POINTS = 40
 """Times of each run that are used, from 0 to its minimum."""
