@@ -13,8 +13,8 @@ S¹ with B = I a token at θ* + l a sees the weights e^{−s²/2} g(a+s), g the 
 * zero like |δ|^k, however smooth: ~ β^{-1/2} max_a (log M_k)'(a), which is 1 for k = 2;
 * zero on an arc: no decay. Inside, v_β tends to the pull P_xV(y−x) of the nearest point y that has mass, like 1/β.
 
-Smooth: the solver's softmax field against its hardmax field, V and B general. Others: quadrature (experiments/rough_velocities.py),
-sup over θ by a scan in a. V = diag(1, 0.4), θ* = π/2.
+Smooth: the solver's softmax field against its hardmax field, V and B general. Others: experiments/rough_velocities.py,
+by quadrature, sup over θ by a scan in a. V = diag(1, 0.4), θ* = π/2.
 
     python validation/laplace_principle.py                   # 9 seconds
     python validation/laplace_principle.py --full --out out  # 13 seconds of processor time
