@@ -9,7 +9,7 @@ Theory, for :math:`A=VB^\top` symmetric, E its leading eigenspace, ρ₀ smooth 
 - uniformly in time it costs more: a mass δ = D/β crosses between the clusters. So W₂ is least, :math:`2\pi y_c\delta`
   when squared (:math:`\tfrac23\pi^2\delta` for B = I), at :math:`t_{min}=\log\beta/\kappa` + const, κ the rate at which
   the set between the clusters empties, and rises to :math:`\pi\sqrt\delta` from there: W₁ ~ 1/β, but W₂ ~ β^{-1/2}.
-  D, y_c and the constant come from ``experiments/concentration_theory.py``. A density that favours no cluster is spared;
+  D, y_c, the constant: see ``experiments/concentration_theory.py``. A density that favours no cluster is spared;
 - dim E = 2: W₂ along E grows like √I t/β, I the Fisher information of Π♯ρ₀ (backward heat on E). At β = ∞ the
   distance to E is ε√(log 1/ε + …); finite β gathers what is closer than β^{-1/2}, halves the logarithm where
   ε ~ 1/β, and so brings t_min forward by log 2/(2Δ).

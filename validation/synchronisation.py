@@ -113,7 +113,7 @@ def circle_rates(ask: Inquiry) -> tuple[dict[tuple[str, float], np.ndarray], dic
 
 def sphere_rates(ask: Inquiry) -> OnSphere:
     """C20 on S²: softmax against t·e^{−2t} with its constant, unnormalised against a pure exponential."""
-    tolerance, until, spacing = (1e-6, 12.0, 0.25) if ask.full else (1e-4, 7.0, 0.5)
+    tolerance, until, spacing = (1e-6, 9.0, 0.25) if ask.full else (1e-4, 7.0, 0.5)
     fine, loose = (ask.part(on_sphere, "softmax", until, tol, spacing) for tol in (tolerance, 10.0 * tolerance))
     rows, bars = {"softmax": fine}, {"softmax": np.abs(fine - loose)}
     polar = ask.part(polar_run, 3, "softmax", 1.0, CONCENTRATION, 12.0, 97, 0.125)

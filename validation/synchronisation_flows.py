@@ -145,12 +145,14 @@ def late_limits(
 
 
 def two_clusters(beta: float, until: float, tolerance: float, attention: str) -> np.ndarray:
-    """Times and ∫|x − e₁|²dρ from (1 + 0.4 cos θ)/2π."""
+    """Times, ∫|x − e₁|²dρ and mass with x₁ < 0, three rows a step, from (1 + 0.4 cos θ)/2π."""
     head, rows = Head(np.eye(2), beta=beta), []
     cells = initial_cells(polynomial([0.4, 0.0]), 2, tolerance)
     for step in LagrangianFlow(ATTENTION[attention](head), tolerance).march(cells, 0.0, until):
-        x, w = step.measure.points, step.measure.weights
-        rows.append((step.time, float(w @ np.sum((x - [1.0, 0.0]) ** 2, axis=1)), float(w[x[:, 0] < 0.0].sum())))
+        for t in np.linspace(step.start, step.time, 4)[1:]:
+            cells = step.at(t)
+            x, w = cells.points, cells.weights
+            rows.append((t, float(w @ np.sum((x - [1.0, 0.0]) ** 2, axis=1)), float(w[x[:, 0] < 0.0].sum())))
     return np.array(rows)
 
 

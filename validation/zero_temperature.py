@@ -12,7 +12,7 @@ eigenspace, Δ = λ₁ − λ₂, ε = e^{−Δt}, Π(x) = P_E x/|P_E x|. Theory
 * B ≠ I: W_p^p ~ e^{−min(pκ∥, κ_w)t}, κ∥ = Δ/|Bᵀe| next to E, and κ_w for leaving the eigenvectors w of E^⊥, on S¹
   κ⊥ = Δ/|Bᵀu|. Where ρ₀ vanishes like |x₁|^m on E^⊥, κ⊥ becomes (1+m)κ⊥ and the full rate returns.
 
-Densities come from the spectral solver; late times from nodes that resolve widths of 1e-9 (experiments/hardmax_flows.py).
+Densities come from the spectral solver, late times from nodes that resolve 1e-9 (experiments/hardmax_flows.py).
 Constants and rates are limits, extrapolated with the known factor by which the next term is smaller.
 
     python validation/zero_temperature.py                   # 25 seconds
