@@ -30,7 +30,7 @@ def _scripts(monkeypatch):
 
 
 def test_rates_and_slope_of_the_crossover():
-    from crossovers import Setting, crossover
+    from experiments.crossovers import Setting, crossover
 
     setting = Setting((1.0, 1.4), (2.0, 0.5), 2.0)
     low, high = (crossover(setting, beta, 1e-4) for beta in (40.0, 80.0))
@@ -85,7 +85,7 @@ def test_equal_clusters_under_the_identity_leave_slowly(beta):
 
 def test_the_density_has_no_floor_where_tokens_have_one():
     from claims import followed
-    from exit_times import FLOOR, distance
+    from experiments.exit_times import FLOOR, distance
 
     count, until, density = 100, 8.0, FLOOR.density()
     head = FLOOR.head(640.0)
@@ -97,7 +97,7 @@ def test_the_density_has_no_floor_where_tokens_have_one():
 
 
 def test_exit_from_metastability():
-    from exit_times import mean_field_exit, spectral_exit
+    from experiments.exit_times import mean_field_exit, spectral_exit
     from metastability import SHAPES
 
     shape, beta = SHAPES[1], 8.0
@@ -107,7 +107,7 @@ def test_exit_from_metastability():
 
 
 def test_few_tokens_leave_too_early():
-    from exit_times import DENSITY, mean_field_exit, token_exit
+    from experiments.exit_times import DENSITY, mean_field_exit, token_exit
     from metastability import SHAPES
 
     shape, beta = SHAPES[1], 64.0

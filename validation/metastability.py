@@ -24,8 +24,8 @@ from itertools import pairwise
 
 import numpy as np
 from claims import Inquiry, Measured, followed, limit_of, rate_fit, run
-from crossovers import Crossover, Setting, crossover, slope_limit
-from exit_times import (
+from experiments.crossovers import Crossover, Setting, crossover, slope_limit
+from experiments.exit_times import (
     FLOOR,
     FLOOR_BETA,
     density_floor,
@@ -35,7 +35,7 @@ from exit_times import (
     token_exits,
     token_floor,
 )
-from metastable_figures import draw_crossovers, draw_exits, draw_floors, draw_lifetimes
+from experiments.metastable_figures import draw_crossovers, draw_exits, draw_floors, draw_lifetimes
 from scipy.integrate import quad
 from scipy.interpolate import CubicSpline
 

@@ -1,7 +1,7 @@
 """The terminal phase: final states of softmax attention and their rates, over the spectrum of V.
 
-Clusters of mass p and 1 − p at ±e₁, V e₁ = λe₁, b = ⟨e₁,Be₁⟩: growth rates of displacements and widths (C6,
-two_clusters.py), measured as eigenvalues of the propagator of displacements of narrow clusters in the mean field.
+Clusters of mass p and 1 − p at ±e₁, V e₁ = λe₁, b = ⟨e₁,Be₁⟩: growth rates of displacements and widths (C6),
+measured as eigenvalues of the propagator of displacements of narrow clusters (experiments/two_clusters.py).
 
 - Aligned (λ leads V): every rate is negative, the two clusters stay.
 - Opposite (λ_u > λ): displacements grow at λ_u − λ tanh βb, which is v₂ − v₁ for large β, widths shrink at v₁ (C7); all
@@ -14,8 +14,8 @@ two_clusters.py), measured as eigenvalues of the propagator of displacements of 
 - Not symmetric: complex leading eigenvalues a ± iω turn the clusters for ever, a quarter of a period apart at W₂ = π/2.
 - A collapsed cluster at x follows ẋ = PₓVx, whatever β and B are.
 
-    python validation/terminal_phase.py                      # twenty-five seconds
-    python validation/terminal_phase.py --full --out out     # four minutes
+    python validation/terminal_phase.py                      # seventeen seconds
+    python validation/terminal_phase.py --full --out out     # three minutes
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from functools import partial
 
 import numpy as np
 from claims import Inquiry, Measured, rate_fit, run
-from crossovers import Setting, crossover, rate
-from final_states import (
+from experiments.crossovers import Setting, crossover, rate
+from experiments.final_states import (
     DIRAC_START,
     DIRAC_TIME,
     DIRAC_VALUES,
@@ -40,9 +40,9 @@ from final_states import (
     recurrence,
     turned,
 )
+from experiments.terminal_figures import draw_rates, draw_rotation, draw_thresholds
+from experiments.two_clusters import Pair, growth
 from scipy.interpolate import CubicSpline
-from terminal_figures import draw_rates, draw_rotation, draw_thresholds
-from two_clusters import Pair, growth
 
 from spherepde.exact import dirac_path
 

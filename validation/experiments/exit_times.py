@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from claims import Measured, followed
-from crossovers import Setting
 from scipy import stats
 
+from experiments.crossovers import Setting
 from spherepde import (
     Circle,
     ContinuityEquation,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from claims import Measured, followed, limit_of, rate_fit
-from crossovers import Setting
 
+from experiments.crossovers import Setting
 from spherepde import Head, Softmax, fisher_bingham, von_mises_fisher
 from spherepde.adaptive import CellMeasure, initial_cells
 from spherepde.densities import Density

@@ -8,7 +8,8 @@ import numpy as np
 from claims import Measured, canvas, with_bars
 from claims.figures import GUIDE, SERIES, THEORY, TIME_LABEL, theory
 from matplotlib.figure import Figure
-from two_clusters import Pair
+
+from experiments.two_clusters import Pair
 
 
 def draw_rates(found: dict[str, tuple[float, Measured]]) -> Figure:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from claims import Measured, canvas, with_bars
 from claims.figures import GUIDE, SERIES, TIME_LABEL, theory
-from crossovers import Crossover, Setting
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from experiments.crossovers import Crossover, Setting
 
 Exits = dict[str, tuple[dict[float, Measured], dict[tuple[float, int], dict[str, Measured]]]]
 
@@ -88,7 +89,8 @@ def draw_exits(found: Exits) -> Figure:
             with_bars(ax, [beta for beta, _ in chosen], values, bars, label, SERIES[k], fmt=line)
         powers_of_two(ax, list(times))
         ax.set(yscale="log")
-        ticks = [tick for tick in (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) if 0.6 < tick / values[0] < 15.0]
+        low, high = ax.get_ylim()
+        ticks = [tick for tick in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48) if low < tick < high]
         ax.set_yticks(ticks, [str(tick) for tick in ticks])
         ax.minorticks_off()
         ax.set_title(name, fontsize=9)
