@@ -8,8 +8,8 @@ companion run). Seconds are processor time of one thread, compiled beforehand. E
 never below the distance of the atoms), against the finest density run, which another code (adaptive nodes of a small
 tolerance) confirms: their difference is the reference's error bar.
 
-Theory: dense sums cost N², independent tokens err by N^{-1/2} (C28), so the error falls like cost^{-1/4}; Euler steps
-err by O(dt); a kernel density estimate from N draws has L¹ error ~ N^{-2/5} at best on S¹.
+Theory: dense sums cost N² and independent tokens err by N^{-1/2} (C28, measured in chaos.py), so that the error falls
+like cost^{-1/4}; Euler steps err by O(dt); a kernel density estimate from N draws has L¹ error ~ N^{-2/5} at best on S¹.
 
     python validation/cost.py                      # S¹ early, and S² at β = 10: 25 s
     python validation/cost.py --full --out out     # all; ten minutes
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from claims import Inquiry, Measured, canvas, line_fit, order_fit, run
+from claims import Inquiry, Measured, canvas, order_fit, run
 from claims.figures import GUIDE, SERIES
 from experiments.cost_methods import State, System, cells, euler, placed_or_drawn, spectral
 from matplotlib.figure import Figure
@@ -87,9 +87,6 @@ QUICK_REFERENCES = {2: ((255, 1e-11), 1e-10), 3: ((95, 1e-9), 1e-4)}
 FULL = {EARLY: CIRCLE, COLD: CIRCLE, TURNED: CIRCLE, MILD: SPHERE, MAIN: SPHERE}
 QUICK = {EARLY: CIRCLE, MILD: SPHERE}
 QUICK_RUNGS = {"plain tokens": 1, "fast tokens": 1, "placed tokens": 4, "adaptive nodes": 1, "density": 4}
-PLAIN_SEEDS = ((500, 400), (1000, 300), (2000, 150), (4000, 60))
-"""From 500 on: the error of a few hundred tokens is a tenth below the law."""
-QUICK_PLAIN_SEEDS = ((125, 60), (250, 48), (500, 32), (1000, 20))
 
 
 @dataclass(frozen=True)
@@ -170,30 +167,11 @@ def euler_bias(steps: tuple[int, ...]) -> np.ndarray:
     return np.array([np.linalg.norm(end.second - exact.second) for end in ends])
 
 
-def plain_errors(count: int, seeds: int) -> tuple[np.ndarray, float]:
-    """Sampling errors (seeds,) after ten Euler steps, their common bias left out, and seconds of one run."""
-    exact = next(euler(EARLY, 512, 0.1, None))[1]
-    rows = [next(euler(EARLY, count, 0.1, seed)) for seed in range(seeds)]
-    errors = np.array([np.linalg.norm(state.second - exact.second) for _, state in rows])
-    return errors, float(np.median([seconds for seconds, _ in rows]))
-
-
-def token_claims(ask: Inquiry) -> None:
-    """Euler's order, and what accuracy costs with plain tokens."""
+def euler_claim(ask: Inquiry) -> None:
+    """The order of what explicit Euler steps add."""
     steps = (10, 20, 40, 80)
     bias = ask.part(euler_bias, steps)
     ask.equal("S^1 early: order of Euler's error in the number of steps", -1.0, order_fit(steps, bias), excluded=-2.0)
-    seeds = PLAIN_SEEDS if ask.full else QUICK_PLAIN_SEEDS
-    rows = [ask.part(plain_errors, count, number) for count, number in seeds]
-    counts = np.log([count for count, _ in seeds])
-    rms = np.array([_rms(errors) for errors, _ in rows])
-    bars = np.array([(e**2).std(ddof=1) / (2.0 * r**2 * np.sqrt(e.size)) for (e, _), r in zip(rows, rms, strict=True)])
-    slope = line_fit(counts, np.log(rms), bars)
-    work = line_fit(2.0 * counts, np.log(rms), bars)
-    ask.equal("S^1 early: exponent of the error of plain tokens in N", -0.5, slope, source="C28")
-    ask.equal("S^1 early: exponent of their error in the work N²", -0.25, work, source="C28", excluded=-0.5)
-    last = [np.log(seconds) for _, seconds in rows[-2:]]
-    ask.remark(f"Plain tokens: local exponent of seconds in N {(last[1] - last[0]) / (counts[-1] - counts[-2]):.2f}.")
 
 
 def race(rungs: tuple[tuple[str, tuple], tuple[str, tuple]], repeats: int) -> list[list[float]]:
@@ -277,8 +255,8 @@ def density_values() -> dict[str, Measured]:
 def investigate(ask: Inquiry) -> None:
     """All of it."""
     warm_up()
-    ask.heading("Plain tokens")
-    token_claims(ask)
+    ask.heading("Euler's steps")
+    euler_claim(ask)
     systems = FULL if ask.full else QUICK
     found: dict[System, list[Point]] = {}
     for system, ladders in systems.items():
