@@ -9,7 +9,7 @@ never below the distance of the atoms), against the finest density run, which an
 tolerance) confirms: their difference is the reference's error bar.
 
 Theory: dense sums cost N² and independent tokens err by N^{-1/2} (C28, measured in chaos.py), so that the error falls
-like cost^{-1/4}; Euler steps err by O(dt); a kernel density estimate from N draws has L¹ error ~ N^{-2/5} at best on S¹.
+like cost^{-1/4}; Euler steps err by O(dt); kernel density estimates from N draws by N^{-2/5} (L¹, S¹) at best.
 
     python validation/cost.py                      # S¹ early, and S² at β = 10: 25 s
     python validation/cost.py --full --out out     # all; ten minutes
