@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import cache
+from inspect import getsourcefile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +20,9 @@ SHARED = (Path(__file__).with_name("fits.py"), Path(__file__).with_name("flows.p
 DAMAGED = (OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError, ValueError, TypeError)
 
 
-def sources(script: Path) -> list[Path]:
-    """The script and the modules beside it that it imports, directly or not; what all share is counted elsewhere."""
-    found, open_ = [], [script]
+def sources(module: Path, folder: Path) -> list[Path]:
+    """A module and the modules in the scripts' folder that it imports, directly or not; what all share counts apart."""
+    found, open_ = [], [module]
     while open_:
         path = open_.pop()
         found.append(path)
@@ -29,17 +30,17 @@ def sources(script: Path) -> list[Path]:
             names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             own = (name for name in names if name.partition(".")[0] != "claims")
-            beside = (script.parent / f"{name.replace('.', '/')}.py" for name in own)
+            beside = (folder / f"{name.replace('.', '/')}.py" for name in own)
             open_ += [path for path in beside if path.exists() and path not in (*found, *open_)]
     return sorted(found)
 
 
 @cache
-def code_hash(script: Path) -> str:
-    """Hash of the code that a script's numbers come from: the package, fits and flows, its own modules."""
+def code_hash(module: Path, folder: Path) -> str:
+    """Hash of the code that a function's numbers come from: the package, fits and flows, its module's sources."""
     package = sorted(Path(spherepde.__file__).parent.rglob("*.py"))
     digest = hashlib.sha256()
-    for path in (*package, *SHARED, *sources(script)):
+    for path in (*package, *SHARED, *sources(module, folder)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -71,7 +72,8 @@ def kept(folder: Path, script: Path, function: Callable[..., T], *args: Any, sta
     Arguments must have a faithful ``repr``. ``stale`` takes what other code computed. Damaged files are made again.
     """
     name = hashlib.sha256(f"{function.__qualname__} {args!r}".encode()).hexdigest()[:16]
-    path, code = folder / f"{script.stem}-{function.__name__}-{name}.pickle", code_hash(script)
+    path = folder / f"{script.stem}-{function.__name__}-{name}.pickle"
+    code = code_hash(Path(getsourcefile(function) or script).resolve(), script.parent)
     try:
         made_by, value = pickle.loads(path.read_bytes())
         if made_by == code or stale:
