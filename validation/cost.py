@@ -3,10 +3,10 @@
 Methods, each with a ladder of its own parameters: *plain tokens* (independent, explicit Euler, dense sums); *placed
 tokens* (quantiles on S¹, weighted Gauss nodes on S²; DOP853; dense sums, fast ones from 3000 on); *fast tokens*
 (independent, DOP853, this package's fast sums); *adaptive nodes* (LagrangianFlow); *density* (the spectral solver, no
-companion run). Seconds are processor time of one thread, compiled beforehand. Errors are true ones: the second moment
-(Frobenius norm) and W₂, for which |W₂(state, Π♯ρ₀) − W₂(ρ_t, Π♯ρ₀)| stands everywhere (W₂ between N atoms and ρ_t is
-never below the distance of the atoms), against the finest density run, which another code (adaptive nodes of a small
-tolerance) confirms: their difference is the reference's error bar.
+companion run). Seconds are processor time of one thread, compiled beforehand. Errors are those of the second moment
+(Frobenius norm) and of W₂(ρ_t, Π♯ρ₀), the distance theory speaks about, against the finest density run, which another
+code (adaptive nodes of a small tolerance) confirms: their difference is the reference's error bar, below which nothing
+is said. W₂ between the states and ρ_t itself is told for one case.
 
 Theory: dense sums cost N² and independent tokens err by N^{-1/2} (C28, measured in chaos.py), so that the error falls
 like cost^{-1/4}; Euler steps err by O(dt); kernel density estimates from N draws by N^{-2/5} (L¹, S¹) at best.
@@ -17,19 +17,18 @@ like cost^{-1/4}; Euler steps err by O(dt); kernel density estimates from N draw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from claims import Inquiry, Measured, canvas, order_fit, run
-from claims.figures import GUIDE, SERIES
+from claims import Inquiry, Measured, order_fit, run
 from experiments.cost_methods import State, System, cells, euler, placed_or_drawn, spectral
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, LogLocator
+from experiments.cost_table import CAPTION, TABLE_CAPTION, Point, draw, plain, table
+from scipy.interpolate import CubicSpline
+
+from spherepde.transport import CircleMeasure, Cost, wasserstein_circle
 
 METHODS = {"plain tokens": euler, "fast tokens": placed_or_drawn, "placed tokens": placed_or_drawn}
 METHODS |= {"adaptive nodes": cells, "density": spectral}
-LEVELS = (1e-2, 1e-4, 1e-6, 1e-8)
 
 FLAT2 = ((0.0, 0.0), (0.0, 0.0))
 SKEW3 = ((0.0, 0.0, 0.25), (0.0, 0.0, 0.0), (0.25, 0.0, 0.0))
@@ -81,29 +80,18 @@ SPHERE: Rungs = {
 }
 SEEDS = {1000: 6, 3162: 3, 10_000: 1, 100_000: 1}
 """Seeds of independent tokens, whose errors are root mean squares."""
-REFERENCES = {2: ((1023, 1e-11), 1e-10), 3: ((159, 1e-10), 1e-4)}
-QUICK_REFERENCES = {2: ((255, 1e-11), 1e-10), 3: ((95, 1e-9), 1e-4)}
+REFERENCES = {
+    EARLY: ((1023, 1e-11), 1e-10),
+    COLD: ((1023, 1e-11), 1e-10),
+    TURNED: ((511, 1e-11), 1e-10),
+    MILD: ((127, 1e-10), 1e-5),
+    MAIN: ((159, 1e-10), 1e-4),
+}
+QUICK_REFERENCES = {EARLY: ((255, 1e-11), 1e-10), MILD: ((95, 1e-9), 1e-4)}
 """The density run, and the tolerance of the adaptive nodes that confirm it."""
 FULL = {EARLY: CIRCLE, COLD: CIRCLE, TURNED: CIRCLE, MILD: SPHERE, MAIN: SPHERE}
 QUICK = {EARLY: CIRCLE, MILD: SPHERE}
 QUICK_RUNGS = {"plain tokens": 1, "fast tokens": 1, "placed tokens": 4, "adaptive nodes": 1, "density": 4}
-
-
-@dataclass(frozen=True)
-class Point:
-    """One rung at one time: seconds, errors of the second moment and of W₂."""
-
-    method: str
-    rung: tuple
-    time: float
-    seconds: float
-    moment: float
-    distance: float
-
-
-def plain(system: System) -> str:
-    """Its name where no formulas are set."""
-    return system.name.replace("$", "")
 
 
 # ---- what is timed
@@ -111,8 +99,8 @@ def plain(system: System) -> str:
 
 @cache
 def reference(system: System, full: bool) -> list[tuple[State, float, float]]:
-    """At each time: the finest density run, and by how much another code differs in second moment and W₂."""
-    run_at, tolerance = (REFERENCES if full else QUICK_REFERENCES)[system.dim]
+    """At each time: the finest density run, and by how much another code differs: second moment, W₂ to the limit."""
+    run_at, tolerance = (REFERENCES if full else QUICK_REFERENCES)[system]
     return [
         (fine, float(np.linalg.norm(fine.second - other.second)), abs(fine.distance - other.distance))
         for (_, fine), (_, other) in zip(spectral(system, *run_at), cells(system, tolerance), strict=True)
@@ -199,7 +187,7 @@ def early_claim(ask: Inquiry, points: list[Point]) -> None:
 
 
 def limits(ask: Inquiry, system: System, points: list[Point]) -> None:
-    """At t = log β on S²: what the density reaches and tokens do not."""
+    """At t = log β on S²: what the density reaches and tokens do not, on these ladders."""
     k = 1
     bar = ask.part(reference_bars, system, ask.full)[k][0]
     at = [p for p in points if p.time == system.times[k]]
@@ -233,22 +221,48 @@ def density_values() -> dict[str, Measured]:
         waves = np.array([np.mean(np.exp(-1j * k * angle)) for k in modes])
         return min(distance(waves * np.exp(-0.5 * (modes * h) ** 2)) for h in np.geomspace(3e-3, 0.3, 41))
 
+    def differentiated(state: State) -> float:
+        angle = np.unwrap(np.arctan2(state.points[:, 1], state.points[:, 0]))
+        angle = np.append(angle, angle[0] + 2.0 * np.pi)
+        share = CubicSpline(angle, np.linspace(0.0, 1.0, angle.size))
+        nodes = np.linspace(0.0, 2.0 * np.pi, 8192, endpoint=False)
+        values = share((nodes - angle[0]) % (2.0 * np.pi) + angle[0], 1)
+        return float(2.0 * np.pi * np.mean(np.abs(values - np.fft.irfft(exact_modes, 8192) * 8192 / (2.0 * np.pi))))
+
     found = {}
     for count in (1000, 4000, 16_000):
         runs = [placed_or_drawn(COLD, "drawn", count, 1e-4, seed) for seed in range(4)]
         errors = np.array([estimate(state) for one in runs for _, state in one])
-        spread = float(errors.std(ddof=1))
-        found[f"{count} independent tokens"] = Measured(
-            float(errors.mean()), spread, "two standard errors of four seeds"
-        )
+        spread = Measured(float(errors.mean()), float(errors.std(ddof=1)), "two standard errors of four seeds")
+        found[f"{count} independent tokens, kernels"] = spread
+    finest: dict[int, float] = {}
     for lmax, rtol in ((511, 1e-10), (255, 1e-9), (127, 1e-7)):
         ((_, state),) = spectral(COLD, lmax, rtol)
-        error = distance(np.asarray(state.coefficients))
-        finest = found.setdefault("density, lmax 511", Measured(error, error, bar)).bar
-        found[f"density, lmax {lmax}"] = Measured(error, finest, bar)
+        finest[lmax] = distance(np.asarray(state.coefficients))
+        found[f"density, lmax {lmax}"] = Measured(finest[lmax], finest[511], bar)
     for count in (256, 1024):
         ((_, state),) = placed_or_drawn(COLD, "placed", count, 1e-8)
-        found[f"{count} quantiles"] = Measured(estimate(state), finest, bar)
+        for how, error in (("kernels", estimate(state)), ("their distribution differentiated", differentiated(state))):
+            found[f"{count} quantiles, {how}"] = Measured(error, finest[511], bar)
+    return found
+
+
+def true_distances(full: bool) -> dict[str, float]:
+    """W₂ on S¹ at β = 20, t = 1 between states and ρ_t itself: no N equal atoms can be nearer than their spacing."""
+    exact = CircleMeasure.from_fourier(reference(EARLY, full)[0][0].coefficients)
+    found = {}
+    for name, (how, count) in {
+        "10⁴ independent tokens": ("drawn", 10_000),
+        "64 quantiles": ("placed", 64),
+        "1024 quantiles": ("placed", 1024),
+    }.items():
+        ((_, state),) = placed_or_drawn(EARLY, how, count, 1e-8)
+        atoms = CircleMeasure.from_atoms(state.points, state.weights)
+        found[name] = wasserstein_circle(atoms, exact, Cost(2, "geodesic")).value
+    ((_, state),) = spectral(EARLY, 63, 1e-8)
+    found["density, lmax 63"] = wasserstein_circle(
+        CircleMeasure.from_fourier(state.coefficients), exact, Cost(2, "geodesic")
+    ).value
     return found
 
 
@@ -276,95 +290,25 @@ def investigate(ask: Inquiry) -> None:
         values = ask.part(density_values)
         name = "S^1, β = 100, t = log β: L¹ error of density values"
         ask.at_most(f"{name}, density at lmax 511", 1e-6, values["density, lmax 511"])
-        kernel = values["16000 independent tokens"]
+        kernel = values["16000 independent tokens, kernels"]
         ask.at_least(f"{name}, 16000 independent tokens, best kernel estimate", 1e-2, kernel)
-        told = "; ".join(f"{what} {error.value:.1e}" for what, error in values.items())
-        ask.remark(f"L¹ errors of density values: {told}.")
-    ask.table(TABLE_CAPTION, *table(found))
+        told = "; ".join(f"{what}: {error.value:.1e}" for what, error in values.items())
+        ask.remark(f"L¹ errors of density values on S¹, β = 100, t = log β: {told}.")
+    apart = ask.part(true_distances, ask.full)
+    told = "; ".join(f"{what}: {distance:.1e}" for what, distance in apart.items())
+    ask.remark(f"W₂ between the states and ρ_t itself, S¹, β = 20, t = 1 (the table has W₂ to the limit): {told}.")
+    bars = {
+        (system, t): bar
+        for system in found
+        for t, bar in zip(system.times, ask.part(reference_bars, system, ask.full), strict=True)
+    }
+    ask.table(TABLE_CAPTION, *table(found, bars, list(METHODS)))
     ask.remark(
-        "Early on S¹ placed tokens are as good as anything: spectrally accurate, in a few hundredths of a second. "
-        "They stop where the flow pulls them apart: on S² (algebraic in N), past log β, and where the fate of clusters "
-        "hangs on the depleted zone between them. No token method gives values of the density."
+        "Early on S¹ placed tokens are as good in moments as anything: spectrally accurate, in hundredths of a second. "
+        "They fall behind where the flow pulls them apart: on S² (algebraic in N), past log β, and where the fate of "
+        "clusters hangs on the depleted zone between them."
     )
-    ask.figure("cost", lambda: draw(found), CAPTION)
-
-
-# ---- table and figure
-
-
-def seconds_to(level: float, rungs: list[tuple[float, float]]) -> str:
-    """Seconds to an error, interpolated in the ladder of (seconds, error), or ≤ the first rung's; — if none does."""
-    frontier: list[tuple[float, float]] = []
-    for seconds, error in sorted(rungs):
-        if not frontier or error < frontier[-1][1]:
-            frontier.append((seconds, error))
-    reached = next((k for k, (_, error) in enumerate(frontier) if error <= level), None)
-    if reached is None:
-        return "—"
-    if reached == 0:
-        return f"≤ {frontier[0][0]:.2g}"
-    (s, e), (t, f) = frontier[reached - 1], frontier[reached]
-    share = np.log(e / level) / np.log(e / max(f, 1e-300))
-    return f"{s * (t / s) ** share:.2g}"
-
-
-def table(found: dict[System, list[Point]]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: one for each system, time and method."""
-    heads = [f"{what} {level}" for what in ("M₂", "W₂") for level in (*(f"{x:.0e}" for x in LEVELS), "best")]
-    rows = []
-    for (system, points), t in ((item, t) for item in found.items() for t in item[0].times):
-        for method in METHODS:
-            here = [p for p in points if p.method == method and p.time == t]
-            if not here:
-                continue
-            cost = []
-            for column in ("moment", "distance"):
-                rungs = [(p.seconds, getattr(p, column)) for p in here]
-                cost += [seconds_to(level, rungs) for level in LEVELS]
-                best = min(rungs, key=lambda rung: rung[1])
-                cost.append(f"{best[1]:.0e} in {best[0]:.2g}")
-            rows.append([plain(system), f"{t:.3g}", method, *cost])
-    return ["system", "t", "method", *heads], rows
-
-
-TABLE_CAPTION = (
-    "Seconds of processor time to an error in the second moment (M₂) and in W₂ to the limit, interpolated along each "
-    "method's ladder; ≤: the cheapest rung is better already; —: no rung reaches it. Last: the best error and its cost."
-)
-CAPTION = (
-    "Error of the second moment (filled, solid) and of W₂ to the limit (open, dotted) against processor time of one "
-    "thread, each method along its own ladder."
-)
-
-
-def draw(found: dict[System, list[Point]]) -> Figure:
-    """A panel for each system and time."""
-    panels = [(system, t) for system in found for t in system.times]
-    columns = min(4, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = canvas(3.4 * columns, 3.1 * rows + 0.5)
-    axes = np.atleast_1d(figure.subplots(rows, columns, sharey=True)).ravel()
-    for ax, (system, t) in zip(axes, panels, strict=False):
-        for k, method in enumerate(METHODS):
-            here = sorted((p for p in found[system] if p.method == method and p.time == t), key=lambda p: p.seconds)
-            if here:
-                seconds = [p.seconds for p in here]
-                ax.loglog(seconds, [p.moment for p in here], "o-", color=SERIES[k], markersize=4.0, label=method)
-                ax.loglog(seconds, [p.distance for p in here], "o:", color=SERIES[k], markersize=4.0, mfc="none")
-        ax.set_title(f"{system.name.split(',')[0] if system is TURNED else system.name}, t = {t:.3g}", fontsize=8)
-        ax.set(ylim=(1e-11, 1.0))
-        ax.xaxis.set_major_locator(LogLocator(numticks=6))
-        ax.xaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
-        ax.label_outer()
-        ax.set_xlabel("processor time (s)")
-    for ax in axes[len(panels) :]:
-        ax.set_visible(False)
-    axes[0].set_ylabel("error (dimensionless; $W_2$: radians)")
-    for style, what in (("o-", "second moment"), ("o:", "$W_2$")):
-        axes[0].plot([], [], style, color=GUIDE, markersize=4.0, mfc=GUIDE if style == "o-" else "none", label=what)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-    return figure
+    ask.figure("cost", lambda: draw(found, list(METHODS)), CAPTION)
 
 
 if __name__ == "__main__":
