@@ -67,6 +67,18 @@ class State:
     coefficients: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Point:
+    """One rung at one time: seconds, errors of the second moment and of W₂ to the limit."""
+
+    method: str
+    rung: tuple
+    time: float
+    seconds: float
+    moment: float
+    distance: float
+
+
 Timed = Iterator[tuple[float, State]]
 Method = Callable[..., Timed]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from claims.figures import GUIDE, SERIES, canvas, theory
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments.cost_methods import System
+from experiments.cost_methods import Point, System
 
 LEVELS = (1e-2, 1e-4, 1e-6, 1e-8)
 CAPTION = (
@@ -22,18 +21,6 @@ TABLE_CAPTION = (
     "method's ladder. ≤: the cheapest rung is better already; —: no rung reaches it; ?: finer than the reference's own "
     "error bar. Last: the best error and its cost."
 )
-
-
-@dataclass(frozen=True)
-class Point:
-    """One rung at one time: seconds, errors of the second moment and of W₂ to the limit."""
-
-    method: str
-    rung: tuple
-    time: float
-    seconds: float
-    moment: float
-    distance: float
 
 
 def plain(system: System) -> str:
@@ -80,8 +67,12 @@ def table(
     return ["system", "t", "method", *heads], rows
 
 
-def draw(found: Mapping[System, Sequence[Point]], methods: Sequence[str]) -> Figure:
-    """A panel for each system and time."""
+def draw(
+    found: Mapping[System, Sequence[Point]],
+    bars: Mapping[tuple[System, float], tuple[float, float]],
+    methods: Sequence[str],
+) -> Figure:
+    """A panel for each system and time; grey where the reference itself is not known."""
     panels = [(system, t) for system in found for t in system.times]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
@@ -97,6 +88,7 @@ def draw(found: Mapping[System, Sequence[Point]], methods: Sequence[str]) -> Fig
                 later = seconds[0] * np.array([1.0, 30.0])
                 law = here[0].moment * (later / later[0]) ** -0.25
                 theory(ax, later, law, r"$\propto$ seconds$^{-1/4}$", linewidth=0.9)
+        ax.axhspan(1e-16, bars[system, t][0], color="0.93", zorder=0, label="below the reference's error bar ($M_2$)")
         ax.set_title(f"{system.name}, $t$ = {t:.3g}", fontsize=7.5)
         ax.set(ylim=(1e-11, 1.0), xlabel="processor time (s)")
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
@@ -106,7 +98,7 @@ def draw(found: Mapping[System, Sequence[Point]], methods: Sequence[str]) -> Fig
         ax.set_visible(False)
     for row in range(rows):
         axes[row * columns].set_ylabel("error (dimensionless; $W_2$: radians)")
-    for style, what in (("o-", "second moment"), ("o:", "$W_2$ to the limit")):
+    for style, what in (("o-", "second moment $M_2$"), ("o:", "$W_2$ to the limit")):
         axes[0].plot([], [], style, color=GUIDE, markersize=4.0, mfc=GUIDE if style == "o-" else "none", label=what)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)

@@ -263,16 +263,17 @@ def transported(name: str, powers: tuple[float, ...], lmax: int, time: float) ->
     return changes, solved
 
 
-def late_images(name: str, time: float, tolerance: float) -> float:
-    """Largest change of the same, of nodes: the masses of both sides, or ∫e^{ikφ} for k = 1 … 4."""
+def late_images(name: str, time: float, tolerance: float) -> tuple[Array, float]:
+    """Π♯ρ_t by nodes less Π♯ρ₀ by quadrature: the masses at ±e, or ∫e^{−ikφ} for k = 1 … 4; the quadrature's error."""
     case = TILTED[name]
     (cells,) = carried(case, (time,), tolerance)
-
-    def image(x: Array) -> Array:
-        side = np.exp(1j * np.outer(np.arctan2(x[:, 1], x[:, 0]), [1, 2, 3, 4]))
-        return cells.integrate(side if case.dominant == 2 else x[:, :1] > 0.0)
-
-    return float(np.abs(image(cells.points) - image(began(cells))).max())
+    limit = limit_measure(case.head, case.density)
+    if case.dominant == 1:
+        image = cells.integrate(1.0 * (cells.points @ limit.points.T > 0.0))
+        return image - limit.weights, limit.error
+    x, y = (cells.points @ limit.basis).T
+    image = cells.integrate(np.exp(-1j * np.outer(np.arctan2(y, x), [1, 2, 3, 4])))
+    return image - limit.coefficients[1:5], limit.error
 
 
 def nearest(name: str, p: float, time: float, tolerance: float) -> float:

@@ -133,7 +133,8 @@ END_OF_LINEAR, NOISE_FOLDINGS, NOISE_STEPS = 0.5, 15.5, 400
 PHASE, CLUSTER_AMPLITUDE = 0.7, 1e-3
 CLUSTERS = {5.0: (3, 0.425), 7.0: (4, 0.067)}
 """β: k and a time just before the clusters leave lmax 255."""
-CLUSTER_STEPS = 400
+CLUSTER_RUNS = ((255, 400, 0.0), (255, 800, 0.9), (320, 800, 0.0))
+"""lmax, steps, and by how much the datum is rotated."""
 
 SYMMETRIES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "zonal": lambda degree, order: order == 0,
@@ -195,23 +196,54 @@ def from_noise(dim: int, attention: str, beta: float, seed: int) -> FromNoise:
     return FromNoise(*columns[:4], np.unwrap(columns[4]), k, int(higher.sum()))
 
 
+WHITE, GRID = 0.01, 10_000
+"""Independent normal numbers of this standard deviation on so many points, added to the density 1/2π: the noise of the
+authors of C14."""
+WHITE_UNTIL, WHITE_STEPS = 0.2, 200
+"""End of the linear phase: that deviation from uniform, relative."""
+
+
+def from_white_noise(beta: float, seed: int) -> tuple[int, int, float]:
+    """Which degree leads at the end of the linear phase: by linear theory, and in the run; its lead over the next.
+
+    Unnormalised attention on S¹. The end is when the linear solution from the same amplitudes is so far from uniform.
+    """
+    equation = equation_of(2, "unnormalised", beta, lmax=63)
+    space, flat = equation.space, uniform_state(equation)
+    values = 1.0 + 2.0 * np.pi * WHITE * np.random.default_rng(seed).standard_normal(GRID)
+    u = np.fft.rfft(values)[: space.n_modal] / values.sum()
+    rates = exact.growth_rate(2, beta, np.arange(space.n_modal), "unnormalised")
+
+    def beyond(t: float) -> float:
+        return float(np.abs(space.to_nodal(u * np.exp(rates * t) - flat)).max() * space.area) - WHITE_UNTIL
+
+    until = float(brentq(beyond, 0.0, 20.0 / rates.max()))
+    linear, end = np.abs(u * np.exp(rates * until))[1:], np.abs(end_of(equation, u, until, WHITE_STEPS))[1:]
+    second, first = np.sort(end)[-2:]
+    return int(np.argmax(linear)) + 1, int(np.argmax(end)) + 1, float(first / second - 1.0)
+
+
 @dataclass(frozen=True)
 class Clusters:
-    """Angles and density × 2π at the end, its maxima, and the largest modulus of a mode that symmetry forbids."""
+    """Angles and density × 2π at the end, its maxima, and the largest modulus of a mode that symmetry forbids.
+
+    ``off``: largest distance of a maximum from where the datum's phase says.
+    """
 
     theta: np.ndarray
     density: np.ndarray
     maxima: np.ndarray
+    off: float
     forbidden: float
 
 
-def clusters(beta: float) -> Clusters:
-    """Unnormalised attention on S¹ from 1 + ε cos(kθ + φ)."""
+def clusters(beta: float, lmax: int, steps: int, turn: float) -> Clusters:
+    """Unnormalised attention on S¹ from 1 + ε cos(kθ + φ), rotated by −turn/k."""
     k, until = CLUSTERS[beta]
-    equation = equation_of(2, "unnormalised", beta, lmax=255)
+    equation, phase = equation_of(2, "unnormalised", beta, lmax=lmax), PHASE + turn
     space, u = equation.space, uniform_state(equation)
-    u[k] = 0.5 * CLUSTER_AMPLITUDE * np.exp(1j * PHASE)
-    u = end_of(equation, u, until, CLUSTER_STEPS)
+    u[k] = 0.5 * CLUSTER_AMPLITUDE * np.exp(1j * phase)
+    u = end_of(equation, u, until, steps)
     density, j = 2.0 * np.pi * space.to_nodal(u), np.arange(1, space.lmax + 1)
     tops = np.flatnonzero((density > np.roll(density, 1)) & (density >= np.roll(density, -1)) & (density > 1.0))
 
@@ -219,25 +251,25 @@ def clusters(beta: float) -> Clusters:
         return float(-2.0 * np.imag(np.exp(1j * j * theta) @ (j * u[1:])) / (2.0 * np.pi))
 
     step = space.theta[1]
-    maxima = [brentq(slope, space.theta[i] - step, space.theta[i] + step, xtol=1e-15) for i in tops]
+    maxima = np.array([brentq(slope, space.theta[i] - step, space.theta[i] + step, xtol=1e-15) for i in tops])
+    off = np.abs((maxima * k + phase + np.pi) % (2.0 * np.pi) - np.pi).max() / k
     forbidden = float(np.abs(u[np.arange(space.n_modal) % k != 0]).max())
-    return Clusters(space.theta, density, np.array(maxima), forbidden)
+    return Clusters(space.theta, density, maxima, float(off), forbidden)
 
 
 def broken(symmetry: str) -> tuple[float, float]:
     """Softmax, β = 5, S², from 1 + modes of degree ≤ 4 with a symmetry: largest forbidden mode; peak density × 4π.
 
-    "rotated": the difference between the rotated solution and the solution of the rotated datum.
+    The run starts from the rotated datum and its end is rotated back, so that the grid has no part in the symmetry.
+    "rotated": the difference between that and the run from the datum itself.
     """
     equation = equation_of(3, "softmax", 5.0, lmax=63)
     space, flat = equation.space, uniform_state(equation)
     allowed = SYMMETRIES.get(symmetry, lambda degree, order: degree >= 0)(space.degree, space.order)
     start = flat + 0.1 * np.where(allowed, noise(equation, range(1, 5)), 0.0)
-    end = end_of(equation, start, SYMMETRY_TIME, SYMMETRY_STEPS)
-    left = end[~allowed]
-    if symmetry == "rotated":
-        turned = end_of(equation, space.rotate(start, TURN), SYMMETRY_TIME, SYMMETRY_STEPS)
-        left = turned - space.rotate(end, TURN)
+    turned = end_of(equation, space.rotate(start, TURN), SYMMETRY_TIME, SYMMETRY_STEPS)
+    end = space.rotate(turned, TURN.T)
+    left = end - end_of(equation, start, SYMMETRY_TIME, SYMMETRY_STEPS) if symmetry == "rotated" else end[~allowed]
     return float(np.abs(left).max() / flat[0].real), float(space.to_nodal(end).max() * space.area)
 
 
