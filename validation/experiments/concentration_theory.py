@@ -20,7 +20,7 @@ which is least at :math:`u=\sqrt3`, where it is :math:`\tfrac23\pi^2\delta`, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +35,12 @@ from experiments.concentration_runs import SETTINGS, Course, Setting
 POINTS = 40
 """Times of each run that are used, from 0 to its minimum."""
 STARTS = ((0.05, 0.1), (0.2, 0.2), (0.6, 0.4))
+BOUNDS = ((-8.0, 5.0), (-8.0, 5.0), (0.0, 3.0), (0.0, 3.0))
+"""Of the envelope's (log first, log second, C, c)."""
+FEASIBLE = 1e-6
+"""To what fraction the fit keeps the envelope above the runs."""
+MARGIN = 0.02
+"""Mean excess, in logarithms, by which an envelope may be worse than the best and still count as one."""
 
 
 class Gate(NamedTuple):
@@ -205,30 +211,52 @@ def _times(course: Course) -> np.ndarray:
     return np.linspace(0.0, course.least[0], POINTS)
 
 
-def fitted(courses: Sequence[Course]) -> Envelope:
-    """The envelope of least mean excess, in logarithms, that no run exceeds before its minimum; C, c ≥ 0."""
+def _excess_over(courses: Sequence[Course]) -> Callable[[np.ndarray], np.ndarray]:
+    """log(envelope / W₂) at all times of all runs, as a function of (log first, log second, C, c)."""
     t = np.concatenate([_times(c) for c in courses])
     beta = np.repeat([c.beta for c in courses], POINTS)
     data = np.log(np.concatenate([c.at(_times(c)) for c in courses]))
+    root = 0.5 * np.log(np.log1p(beta) / beta)
+    return lambda q: np.logaddexp(q[0] + root + q[2] * t, q[1] - q[3] * t) - data
 
-    def excess(q: np.ndarray) -> np.ndarray:
-        return np.log(Envelope(float(np.exp(q[0])), float(np.exp(q[1])), q[2], q[3])(beta, t)) - data
 
+def _least(courses: Sequence[Course], bounds: Sequence[tuple[float, float]]) -> tuple[float, np.ndarray]:
+    """The least mean excess of an envelope within bounds that no run exceeds, and its parameters."""
+    excess = _excess_over(courses)
     found = [
         minimize(
             lambda q: float(np.mean(excess(q))),
-            [0.0, 1.0, *start],
+            np.clip([0.0, 1.0, *start], *np.transpose(bounds)),
             method="SLSQP",
-            bounds=[(-8.0, 5.0), (-8.0, 5.0), (0.0, 3.0), (0.0, 3.0)],
+            bounds=bounds,
             constraints={"type": "ineq", "fun": excess},
             options={"maxiter": 500, "ftol": 1e-10},
         )
         for start in STARTS
     ]
-    best = min((one for one in found if excess(one.x).min() > -1e-6), key=lambda one: one.fun)
-    return Envelope(float(np.exp(best.x[0])), float(np.exp(best.x[1])), float(best.x[2]), float(best.x[3]))
+    feasible = [one for one in found if excess(one.x).min() > -FEASIBLE]
+    best = min(feasible, key=lambda one: one.fun, default=None)
+    return (np.inf, np.full(4, np.nan)) if best is None else (float(best.fun), best.x)
 
 
-def left_out(courses: Sequence[Course]) -> list[Envelope]:
-    """For each run the envelope of all others."""
-    return [fitted([other for other in courses if other is not one]) for one in courses]
+def fitted(courses: Sequence[Course]) -> Envelope:
+    """The envelope of least mean excess, in logarithms, that no run exceeds before its minimum; C, c ≥ 0."""
+    _, q = _least(courses, BOUNDS)
+    return Envelope(float(np.exp(q[0])), float(np.exp(q[1])), float(q[2]), float(q[3]))
+
+
+def profile(courses: Sequence[Course], rate: str) -> tuple[float, float]:
+    """The C (or c) for which some envelope, the rest fitted anew, has a mean excess within MARGIN of the least."""
+    k = {"C": 2, "c": 3}[rate]
+    least, best = _least(courses, BOUNDS)
+
+    def beyond(value: float) -> float:
+        fixed = [*BOUNDS]
+        fixed[k] = (value, value)
+        return min(_least(courses, fixed)[0], least + 1.0) - least - MARGIN
+
+    def edge(end: float) -> float:
+        return end if beyond(end) <= 0.0 else float(brentq(beyond, best[k], end, xtol=1e-3))
+
+    low, high = BOUNDS[k]
+    return edge(low), edge(high)

@@ -6,14 +6,15 @@ import numpy as np
 from claims import Measured
 from claims.figures import SERIES, TIME_LABEL, canvas, theory, with_bars
 from matplotlib.figure import Figure
-from polar_angle import PolarRun
-from synchronisation_flows import ATTENTION, OnSphere
+
+from experiments.polar_angle import PolarRun
+from experiments.synchronisation_flows import ATTENTION, OnSphere
 
 
 def draw_distances(
     found: dict[tuple[str, float], np.ndarray], sphere: OnSphere, polar: dict[tuple[int, str], PolarRun]
 ) -> Figure:
-    """W₂² over time in all dimensions, and the factor t of the resonance."""
+    """W₂² to the nearest Dirac over time in all dimensions, and the factor t of the resonance."""
     figure = canvas(10.2, 3.5)
     axes = figure.subplots(1, 3)
     for ax, attention in zip(axes, ATTENTION, strict=False):
@@ -28,7 +29,7 @@ def draw_distances(
             guide = squared[-1] * np.exp(-rate * (t - t[-1])) * grows
             theory(ax, t[late], 2.5 * guide[late], "theory (shifted)" if dim == 4 else None)
         ax.set(xlabel=TIME_LABEL, title=f"{attention}, $\\beta$ = 1", ylim=(1e-11, 4.0))
-        ax.set_ylabel(r"$W_2^2(\rho_t,\delta)$ (chordal, dimensionless)")
+        ax.set_ylabel(r"$W_2^2(\rho_t,\delta_{m/|m|})$ (chordal, dimensionless)")
         ax.legend()
     ax, rows, resonant = axes[2], sphere.rows["softmax"], sphere.resonant
     scale, t = np.exp(2.0 * rows[:, 0]), resonant.times
@@ -39,9 +40,9 @@ def draw_distances(
     )
     slope = 32.0 * np.pi * resonant.antipode[-1] * np.exp(2.0 * t[-1])
     line = resonant.squared[-1] * np.exp(2.0 * t[-1]) + slope * (t - t[-1])
-    theory(ax, t[line > 0.0], line[line > 0.0], r"slope $32\pi G$")
+    theory(ax, t[line > 0.0], line[line > 0.0], r"slope $32\pi G$ (polar angles)")
     ax.set(xlabel=TIME_LABEL, ylabel=r"$W_2^2\,e^{2t}$ (dimensionless)", title="$S^2$, softmax: the factor $t$")
-    ax.legend()
+    ax.legend(loc="upper left", fontsize=7)
     return figure
 
 
