@@ -141,11 +141,13 @@ def test_chaos_finds_the_law_at_small_sizes(monkeypatch):
     """Independent tokens on the circle within the error bar of N^{-1/2}; half of the quantiles are another measure."""
     import chaos
     from claims import Inquiry
+    from experiments import token_clouds
 
-    monkeypatch.setattr(chaos, "QUICK_CLOUDS", {2: ((200, 24), (400, 16), (800, 12))})
+    monkeypatch.setattr(chaos, "QUICK_CLOUDS", {2: ((500, 24), (800, 16), (1200, 12))})
     ask = Inquiry("chaos")
     chaos.independent_tokens(ask)
     assert [claim.verdict for claim in ask.claims] == ["PASS"] * 3
-    exact = chaos.references(2, (chaos.UNTIL,))[0]
-    half = chaos.moved(2, chaos.circle_quantiles(chaos.initial, 40)[:20], None, 1e-6, (chaos.UNTIL,))[0]
+    exact = token_clouds.references(2, (token_clouds.UNTIL,))[0]
+    start = token_clouds.circle_quantiles(token_clouds.initial, 40)[:20]
+    half = token_clouds.moved(2, start, None, 1e-6, (token_clouds.UNTIL,))[0]
     assert exact.errors(2, half)[0] > 0.1

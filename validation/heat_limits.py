@@ -39,6 +39,10 @@ DOUBLINGS = {"heat": 5, "porous medium": 4, "backward heat": 4}
 """
 DRAWN = (5.0, 20.0)
 TWO_RUNS = "two degrees more, rtol 1e-10 for 1e-12; round-off"
+DENSITIES = (
+    "Densities and their limits; below, errors times β and r. Backward heat: mild data for a short time only, which "
+    "hardly move, for the problem is ill-posed: round-off and whatever degree l holds grow like exp(l² s)."
+)
 LMAX, RTOL = 47, 1e-11
 FINER = (63, 1e-12)
 """For the run that judges the others."""
@@ -275,7 +279,7 @@ def investigate(ask: Inquiry) -> None:
         betas = [40.0 * 2.0**j for j in range(5)]
         order = order_fit(betas, [ask.part(all_orders, beta) for beta in betas])
         ask.equal("heat, S², all orders: order of the distance in β", -1.0, order, source="C8", excluded=-0.5)
-    ask.figure("densities", lambda: draw_densities(found), "Densities and their limits; below, errors times β and r.")
+    ask.figure("densities", lambda: draw_densities(found), DENSITIES)
     ask.figure("errors", lambda: draw_errors(found), "Distances to the limits: order 1, or 2 with the correction.")
     ask_rates(ask)
 

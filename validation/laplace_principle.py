@@ -128,7 +128,7 @@ def power_law(ask: Inquiry, name: str, found: tuple[Array, Array], law: tuple[fl
     ask.equal(f"{name}: constant", const, limit_of((errors * betas**-order).tolist(), ratio), **told)
 
 
-def of_smooth(ask: Inquiry) -> dict[str, tuple[Array, list[float], list[float]]]:
+def of_smooth(ask: Inquiry) -> dict[str, tuple[Array, list[float], list[float], float]]:
     """Order, constant and remainder of the smooth law on S¹ and S²."""
     ask.heading("smooth positive densities: the solver's softmax field against its hardmax field")
     shown = {}
@@ -140,7 +140,7 @@ def of_smooth(ask: Inquiry) -> dict[str, tuple[Array, list[float], list[float]]]
             name = f"S^{dim - 1}, B " + ("general" if general else "= I")
             power_law(ask, name, (np.array(betas), np.array(plain)), (-1.0, expected, 1.0, -0.5), source="C4")
             ask.equal(f"{name}: order of what C4 leaves", -2.0, order_fit(betas, rest), source="C4", excluded=-1.5)
-            shown[name] = (np.array(betas), plain, rest)
+            shown[name] = (np.array(betas), plain, rest, expected)
     return shown
 
 
@@ -289,14 +289,14 @@ def draw_smooth(solid: dict, flows: tuple[Array, Array, float]) -> Figure:
     """Smooth densities: fields and what C4 leaves of their difference, and the distance of the flows."""
     figure = canvas(9.0, 3.8)
     left, right = figure.subplots(1, 2)
-    for k, (name, (betas, plain, rest)) in enumerate(solid.items()):
+    for k, (name, (betas, plain, rest, expected)) in enumerate(solid.items()):
         left.loglog(betas, plain, "o-", color=SERIES[k], label=f"${name[:3]}${name[3:]}")
         left.loglog(
             betas, rest, "s-", color=SERIES[k], markersize=3.5, label="less its first correction" if k == 0 else None
         )
-        expected = limit_of((betas * plain).tolist()).value
-        theory(left, betas, expected / betas, r"C4: const $\beta^{-1}$ and $\propto\beta^{-2}$" if k == 0 else None)
-        theory(left, betas, rest[-1] * (betas[-1] / betas) ** 2, None)
+        theory(left, betas, expected / betas, r"C4: sup|C4|$/\beta$, no fit" if k == 0 else None)
+        square = rest[-1] * (betas[-1] / betas) ** 2
+        theory(left, betas, square, r"slope $-2$" if k == 0 else None, linestyle=":")
     left.set(ylabel=r"sup$|v_\beta-v_\infty|$ (dimensionless)", ylim=(min(rest) / 300.0, None))
     betas, found, const = flows
     right.loglog(betas, found, "o-", color=SERIES[0], label=r"$W_2(\rho^\beta_t,\rho^\infty_t)$, $t=1$")
