@@ -189,8 +189,8 @@ def ask_about_general_sphere(ask: Inquiry, runs: Sequence[Course]) -> None:
     slopes, orders = (", ".join(f"{x:.2f}" for x in np.diff(each) / np.diff(np.log(betas))) for each in (t, w2))
     ask.remark(
         f"{words}: stops at β = {betas[-1]:g}, the next doubling takes longer than the full mode has. Local slopes of "
-        f"t_min in log β {slopes} (law: {1.0 / SETTINGS['sphere general'].leaving:.2f}), local orders of min W₂ {orders} "
-        "(law: −0.5)."
+        f"t_min in log β {slopes} (law: {1.0 / SETTINGS['sphere general'].leaving:.2f}), local orders of min W₂ "
+        f"{orders} (law: −0.5)."
     )
 
 

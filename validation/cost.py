@@ -37,6 +37,9 @@ from experiments.cost_runs import (
 from experiments.cost_table import CAPTION, TABLE_CAPTION, draw, plain, table
 
 
+SMALL = 1e-6
+
+
 def euler_claim(ask: Inquiry) -> None:
     """The order of what explicit Euler steps add."""
     steps = (10, 20, 40, 80)
@@ -65,9 +68,14 @@ def limits(ask: Inquiry, system: System, points: list[Point]) -> None:
     at = [p for p in points if p.time == system.times[k]]
     origin = "difference of two codes at the reference"
     best = {method: min(p.moment for p in at if p.method == method) for method in METHODS}
-    ask.at_most(
-        f"{plain(system)}, t = log β: error of the density at its best", 1e-6, Measured(best["density"], bar, origin)
-    )
+    if bar < SMALL:
+        density = Measured(best["density"], bar, origin)
+        ask.at_most(f"{plain(system)}, t = log β: error of the density at its best", SMALL, density)
+    else:
+        ask.remark(
+            f"{plain(system)}, t = log β: the density converges to {best['density']:.0e} in its own sense, but other "
+            f"codes confirm its reference to {bar:.0e} only, so that no claim of {SMALL:g} is made."
+        )
     drawn = next(p for p in at if p.method == "fast tokens")
     ask.at_least(
         f"{plain(system)}, t = log β: error of 10⁴ independent tokens", 1e-3, Measured(drawn.moment, bar, origin)
