@@ -1,23 +1,23 @@
-r"""Concentration at low temperature: W₂(ρ_t^β, Π♯ρ₀) over time and β, the bound on it, and what is attained.
+"""Concentration at low temperature: W₂(ρ_t^β, Π♯ρ₀) over time and β, the bound on it, and what is attained.
 
-Theory, for :math:`A=VB^\top` symmetric, E its leading eigenspace, ρ₀ smooth and positive:
+Theory, for A = VBᵀ symmetric, E its leading eigenspace, ρ₀ smooth and positive:
 
-- the approach: :math:`W_2\sim e^{-rt}`, r from C2, until t ~ log β;
-- the bound of arXiv 2605.10931, constants unknown to us: :math:`W_2\lesssim\sqrt{\log(\beta+1)/\beta}\,e^{Ct}+e^{-ct}`;
+- the approach: W₂ ~ e^{−rt}, r from C2, until t ~ log β;
+- the bound of arXiv 2605.10931, constants unknown to us: W₂ ≲ √(log(β+1)/β)e^{Ct} + e^{−ct};
 - at a fixed time finite β costs O(1/β) only (C4): on S¹ with B = I, Δ = λ₁ − λ₂,
-  :math:`W_2(\rho^\beta_t,\rho^\infty_t)\approx Ke^{\Delta t}/\beta`, K in closed form;
-- uniformly in time it costs more: a mass δ = D/β crosses between the clusters. So W₂ is least, :math:`2\pi y_c\delta`
-  when squared (:math:`\tfrac23\pi^2\delta` for B = I), at :math:`t_{min}=\log\beta/\kappa` + const, κ the rate at which
-  the set between the clusters empties, and rises to :math:`\pi\sqrt\delta` from there: W₁ ~ 1/β, but W₂ ~ β^{-1/2}.
-  D, y_c, the constant: see ``experiments/concentration_theory.py``. A density that favours no cluster is spared;
+  W₂(ρ_t^β, ρ_t^∞) ≈ Ke^{Δt}/β, K in closed form;
+- uniformly in time it costs more: a mass δ = D/β crosses between the clusters. So W₂ is least, 2πy_cδ
+  when squared (⅔π²δ for B = I), at t_min = log β/κ + const, κ the rate at which
+  the set between the clusters empties, and rises to π√δ from there: W₁ ~ 1/β, but W₂ ~ β^{-1/2}.
+  D, y_c, the constant: see experiments/concentration_theory.py. A density that favours no cluster is spared;
 - dim E = 2: W₂ along E grows like √I t/β, I the Fisher information of Π♯ρ₀ (backward heat on E). At β = ∞ the
   distance to E is ε√(log 1/ε + …); finite β gathers what is closer than β^{-1/2}, halves the logarithm where
   ε ~ 1/β, and so brings t_min forward by log 2/(2Δ). That t_min is of the surrogate
-  :math:`\sqrt{\mathrm{lower}^2+(\mathrm{upper}-\mathrm{lower})^2}`, the distance to E and the one along E as if
+  √(lower² + (upper − lower)²), the distance to E and the one along E as if
   orthogonal, which is known at every step and agrees with the solved W₂ to O(β⁻²).
 
 The rates at β = ∞ are C2's, the bound is the theorem's; D, y_c, K, slopes and orders are first-order theory of our own
-("first order in 1/β, here"), derived in ``experiments/``.
+("first order in 1/β, here"), derived in experiments/.
 
 Measured: spectral runs on S¹ (β = 10 … 1280) and S² (10 … 320; B a rotation … 160, general … 80). Limits β → ∞ are
 Richardson's; corrections of t_min and of the minimum are taken to fall like β^{-1/2}, the width below which the kernel

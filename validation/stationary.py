@@ -1,20 +1,20 @@
-r"""Minimisers and maximisers of the interaction energy for symmetric D, reached by the flow; where they lose stability.
+"""Minimisers and maximisers of the interaction energy for symmetric D, reached by the flow; where they lose stability.
 
-:math:`E(\mu)=\iint e^{\langle x,Dy\rangle}d\mu\,d\mu`. Attention with B = D, β = 1 ascends it for V = D and descends it
+E(μ) = ∬e^{⟨x,Dy⟩}dμdμ. Attention with B = D, β = 1 ascends it for V = D and descends it
 for V = −D, softmax and unnormalised alike (with another mobility).
 
-- Candidates (C35): :math:`e^\lambda` for one cluster on an eigenvector, :math:`\cosh\lambda` for a balanced pair,
-  :math:`\lambda_0` (I₀(1) on S¹, sinh 1 on S²) for the uniform density with D = I. Adaptive nodes flow into them.
+- Candidates (C35): e^λ for one cluster on an eigenvector, cosh λ for a balanced pair,
+  λ₀ (I₀(1) on S¹, sinh 1 on S²) for the uniform density with D = I. Adaptive nodes flow into them.
 - D = diag(−1, d): one cluster on e₂ has more energy than a pair on e₁ from d = ln cosh 1 = 0.433781 on: the root of a
   line through the logarithms of the ratios of *final* energies, measured at several d. The pair stays a local maximum
   until a common tilt of both its clusters grows, at d = tanh 1 = 0.761594: the root of the measured rate of that tilt
   (softmax: d − tanh 1; opposite tilts: −(1 + d) tanh 1); the single cluster from d = 0 on.
 - D = diag(1, 1 + ε), V = −D (C36): a positive definite kernel, hence one minimiser, a positive density. It solves
-  :math:`\int e^{\langle x,Dy\rangle}m(y)dy` = const, a linear system in Fourier space (solved here, by other code).
+  ∫e^{⟨x,Dy⟩}m(y)dy = const, a linear system in Fourier space (solved here, by other code).
   Both attentions reach it from different smooth positive data; the coefficient of cos 2θ on S¹ is
-  :math:`a_1\sim\varepsilon I_1(1)/2I_2(1)=2.081653\varepsilon`, and on S² the anisotropy of the second moment tends
-  to that of :math:`1-\varepsilon(\lambda_1/\lambda_2)(x_3^2-1/3)`.
-- Four particles ±x₁, ±x₂ on the axes' diagonals: stationary where :math:`D_1\tanh D_1x_1^2=D_2\tanh D_2x_2^2`,
+  a₁ ~ εI₁(1)/2I₂(1) = 2.081653ε, and on S² the anisotropy of the second moment tends
+  to that of 1 − ε(λ₁/λ₂)(x₃² − 1/3).
+- Four particles ±x₁, ±x₂ on the axes' diagonals: stationary where D₁ tanh D₁x₁² = D₂ tanh D₂x₂²,
   reached by tokens, and the root of the velocity of four narrow clusters.
 
     python validation/stationary.py                      # 20 s

@@ -1,20 +1,20 @@
-r"""V = I: the Dirac limit, exact solutions as β → 0, long-time rates, energies and the PL quotient.
+"""V = I: the Dirac limit, exact solutions as β → 0, long-time rates, energies and the PL quotient.
 
 - β → 0 (C17, C18): Poisson kernels stay Poisson kernels, in closed form. How fast that limit is reached is derived
   here: the drift's term of order β is P_x Cov x under softmax, which vanishes on the circle, where a Poisson kernel's
   covariance is isotropic. Hence the mean differs by O(β²) for softmax on S¹, and by O(β) otherwise.
-- W₂² to a Dirac (C19) is :math:`2(1-\langle\int x\,d\rho,e\rangle)`: the package's transport says the same.
-- Long times (C20): W₂² to the limit is governed by what leaves the antipode. Softmax, any β: rates 1 on S¹, 2 on S³,
-  and on S² :math:`W_2^2e^{2t}` grows like :math:`32\pi Gt`, G the limit of :math:`\rho_t(-e)e^{2t}`. Without
-  denominator the antipode empties at :math:`\kappa=e^{-\beta}` per dimension while the cluster contracts at
-  :math:`e^\beta`, so that :math:`W_2^2\sim e^{-(d-1)\kappa t}`: no resonance, hence no factor t on S² and no rate 2κ
-  on S³. Adaptive nodes on S¹ and S²; polar angles of nodes (experiments/polar_angle.py, other code) on S² and S³, which
-  also give G. What is measured is W₂² to the *nearest* Dirac at each time, at m/|m| with m = ∫x dρ. To the limit it is
-  more by the square of the angle that m has yet to turn: 0 with an axis of symmetry, and on S¹ it falls faster.
+- W₂² to a Dirac (C19) is 2(1 − ⟨∫x dρ, e⟩): the package's transport says the same.
+- Long times (C20): W₂² to the limit is governed by what leaves the antipode. Softmax: rates 1 on S¹, 2 on S³, and on
+  S² W₂²e^{2t} grows like 32πGt, G the limit of ρ_t(−e)e^{2t}. Without denominator the antipode empties at κ = e^{−β}
+  per dimension while the cluster contracts at e^β, so that W₂² ~ e^{−(d−1)κt}: no resonance, hence no factor t on S²
+  and no rate 2κ on S³. Adaptive nodes on S¹ and S²; polar angles of nodes (experiments/polar_angle.py, other code) on
+  S² and S³, which also give G. What is measured is W₂² to the *nearest* Dirac at each time, at m/|m| with m = ∫x dρ.
+  To the limit it is more by the square of the angle that m has yet to turn: 0 with an axis of symmetry, and on S¹ it
+  falls faster.
 - Two clusters (C21, C11): the unnormalised flow at β = 2 from (1 + 0.4 cos θ)/2π ends in two; a cluster of mass q
-  facing mass p contracts at :math:`qe^\beta-pe^{-\beta}`; the time two clusters take to meet is a quadrature.
-- Energies (C15) rise by their dissipation to the order of the stepper; the PL quotient :math:`\int|v|^2d\rho/(E_{\max}-
-  E)` of a cap is :math:`2e^\beta`, but falls to :math:`(d-1)e^{-\beta}` from densities that are positive (C22).
+  facing mass p contracts at qe^β − pe^{−β}; the time two clusters take to meet is a quadrature.
+- Energies (C15) rise by their dissipation to the order of the stepper; the PL quotient ∫|v|²dρ/(E_max − E) of a cap
+  is 2e^β, but falls to (d−1)e^{−β} from densities that are positive (C22).
 
     python validation/synchronisation.py                      # 20 s
     python validation/synchronisation.py --full --out out     # 2 minutes

@@ -1,6 +1,6 @@
-r"""Zero temperature: hardmax flow against its closed form, Lyapunov functions, invariants, and two competing rates.
+"""Zero temperature: hardmax flow against its closed form, Lyapunov functions, invariants, and two competing rates.
 
-At β = ∞ tokens follow :math:`\dot x=P_xAx/|B^\top x|`, A = VBᵀ symmetric with eigenvalues λ₁ > λ₂ ≥ …, E the first
+At β = ∞ tokens follow x˙ = P_xAx/|Bᵀx|, A = VBᵀ symmetric with eigenvalues λ₁ > λ₂ ≥ …, E the first
 eigenspace, Δ = λ₁ − λ₂, ε = e^{−Δt}, Π(x) = P_E x/|P_E x|. Theory (checks C1, C2 and what precedes them):
 
 * B = I: x(t) = e^{tA}x₀/|e^{tA}x₀|. On S¹ with Bᵀ = diag(b₁, b₂) the arrival time is elementary too.

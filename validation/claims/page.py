@@ -15,7 +15,8 @@ STYLE = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 HOW_TO_READ = """<p>Each line holds a measurement against what theory predicts. It passes if the two differ by no more
 than the measurement's <em>own</em> error bar, which comes from refining grids, tolerances and times, and from the
 scatter of fits and seeds; where a rival law exists, the measurement must also be two bars away from it. The strip shows
-(measured − predicted) in error bars, from −1 to 1. DIFFERS marks a disagreement between theory and measurement that the
+(measured − predicted) in error bars, from −1 to 1; bars of extrapolated limits hold half of what the extrapolation
+adds, and are upper bounds. DIFFERS marks a disagreement between theory and measurement that the
 README states.</p>"""
 
 
@@ -34,7 +35,7 @@ def report(results: Sequence[Mapping[str, Any]], folder: Path, title: str) -> st
 
 def _introduction(results: Sequence[Mapping[str, Any]]) -> str:
     sources = [found["provenance"] for found in results]
-    commits = sorted({source["commit"] for source in sources})
+    commits = sorted({source["commit"][:12] for source in sources})
     versions = {name: value for source in sources for name, value in json.loads(source["versions"]).items()}
     mode = " and ".join(sorted({found["mode"] for found in results}))
     shown = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -54,7 +55,10 @@ def _overview(results: Sequence[Mapping[str, Any]]) -> str:
             f"<td>{escape(_title(found))}</td>{cells}"
             f'<td class="number">{found["processor_seconds"]:.0f} s</td></tr>'
         )
-    head = "".join(f"<th>{word}</th>" for word in ("script", "claim", "pass", "differ", "miss", "processor time"))
+    head = "".join(
+        f"<th>{word}</th>"
+        for word in ("script", "claim", "pass", "differ", "miss", "processor time, kept parts not counted")
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
