@@ -289,7 +289,7 @@ def draw_closed(errors: list, rows: tuple[Array, Array, Array]) -> Figure:
     middle.set(ylabel=r"$\langle x,Ax\rangle$ of tokens (dimensionless)")
     bound = (VALUES[0] - VALUES[1]) / np.linalg.norm(SCORES, 2)
     theory(right, times, 4.0 - bound * times, r"slowest allowed, $-\Delta/\|B\|$")
-    right.set(ylabel=r"$\ln\,|P_{E^\perp}x|\,/\,|P_Ex|$")
+    right.set(ylabel=r"$\ln\,|P_{E^\bot}x|\,/\,|P_Ex|$")
     for ax in (left, middle, right):
         ax.legend()
     return figure
@@ -322,7 +322,7 @@ def draw_rates(swept: dict[int, dict[float, tuple[Measured, Measured]]]) -> Figu
             name = r"$\rho_0$ uniform" if m == 0 else rf"$\rho_0\propto|x_1|^{m}$"
             with_bars(ax, list(found), rates, bars, name, colour, fmt="o")
             law = np.minimum(p * gap, (1 + m) * gap / b)
-            theory(ax, b, law, r"$\min(p\kappa_\parallel,(1+m)\kappa_\perp)$" if m == 0 else None)
+            theory(ax, b, law, r"$\min(p\kappa_\parallel,(1+m)\kappa_\bot)$" if m == 0 else None)
         ax.set(xscale="log", xlabel=r"$b_2$ in $B=\mathrm{diag}(1,b_2)$ (dimensionless)", ylim=(0.0, None))
         ax.set_ylabel(("rate of $W_1$", "rate of $W_2^2$")[p - 1] + " (per unit of time)")
         ax.set_xticks([0.2, 0.5, 1.0, 2.0, 4.0], ["0.2", "0.5", "1", "2", "4"])

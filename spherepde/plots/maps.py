@@ -140,11 +140,11 @@ def _mark_eigenspace(ax: Axes, record: Record) -> None:
         for x, words in ((1.0, "$+e$"), (-1.0, "$-e$")):
             ax.plot(x, 0.0, "o", markersize=4.0, markerfacecolor="none", markeredgecolor="white", path_effects=halo)
             ax.text(x, 0.24, words, **text)
-        ax.text(0.22, 0.72, r"$E^\perp$", **text)
+        ax.text(0.22, 0.72, r"$E^\bot$", **text)
     else:
         ax.plot([-2.0, 2.0], [0.0, 0.0], linestyle=(0, (2, 3)), **line)
         ax.text(0.0, 0.14, "$E$", **text)
-        ax.text(0.0, 0.84, r"$E^\perp$", **text)
+        ax.text(0.0, 0.84, r"$E^\bot$", **text)
 
 
 def add_colour_bar(figure: Figure | SubFigure, image: AxesImage, axes: list[Axes], rasters: list[Real]) -> None:
