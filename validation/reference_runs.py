@@ -24,7 +24,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from reporting import console, yes_or_no
+from rich.console import Console
 from rich.table import Table
 
 from spherepde import InputError, RunFile, build_simulation, load_config
@@ -129,10 +129,10 @@ def main(
         if unknown:
             raise InputError(f"{unknown[0]} is no reference run; expected some of {', '.join(known)}")
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        screen, table, lost = console(), Table(*COLUMNS, *(["found again"] if check else [])), []
+        screen, table, lost = Console(width=170), Table(*COLUMNS, *(["found again"] if check else [])), []
         for made in made_in_turn(wanted, check, workers):
             screen.print("  ".join(made.cells))
-            table.add_row(*made.cells, *([yes_or_no(made.found_again)] if check else []))
+            table.add_row(*made.cells, *([] if made.found_again is None else ["yes" if made.found_again else "[bold]NO[/bold]"]))
             lost += [made.cells[0]] if made.found_again is False else []
         screen.print(table)
         if not check:

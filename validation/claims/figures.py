@@ -30,14 +30,14 @@ def canvas(width: float, height: float) -> Figure:
 
 def with_bars(ax: Axes, x: ArrayLike, y: ArrayLike, bars: ArrayLike, label: str, colour: str, **options: Any) -> None:
     """Measurements as a solid line of dots, each with its error bar."""
-    options = {"fmt": "o-", "markersize": 4.0, "capsize": 2.0, "elinewidth": 0.9} | options
-    bars = np.broadcast_to(np.asarray(bars, float), np.shape(y))
-    ax.errorbar(x, y, bars, color=colour, label=label, **options)
+    settings: dict[str, Any] = {"fmt": "o-", "markersize": 4.0, "capsize": 2.0, "elinewidth": 0.9} | options
+    ax.errorbar(x, y, np.broadcast_to(np.asarray(bars, float), np.shape(y)), color=colour, label=label, **settings)
 
 
 def theory(ax: Axes, x: ArrayLike, y: ArrayLike, label: str | None, **options: Any) -> None:
     """A prediction, dashed."""
-    ax.plot(x, y, label=label, **({"color": THEORY, "linestyle": "--", "linewidth": 1.2, "zorder": 2.5} | options))
+    settings: dict[str, Any] = {"color": THEORY, "linestyle": "--", "linewidth": 1.2, "zorder": 2.5} | options
+    ax.plot(x, y, label=label, **settings)
 
 
 def drawn(draw: Callable[[], Figure], path: Path) -> Path:

@@ -72,7 +72,7 @@ def polar_run(
     total = weights.sum()
     weights /= total
     shell = 2.0 * np.pi ** (0.5 * dim - 0.5) / gamma(0.5 * dim - 0.5)
-    start = np.exp(-2.0 * concentration) / (total * spacing * shell)
+    antipode = np.exp(-2.0 * concentration) / (total * spacing * shell)
     series = kernel_series(dim, beta)
 
     def state(s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -93,7 +93,7 @@ def polar_run(
         row[0] = weights @ (4.0 / (1.0 + np.exp(-2.0 * s)))
         row[1] = series @ (1.0 - moments**2) / (2.0 * beta)
         row[2] = weights @ speed**2
-        row[3] = start * np.exp((dim - 1) * (s[-1] - s0[-1]))
+        row[3] = antipode * np.exp((dim - 1) * (s[-1] - s0[-1]))
     return PolarRun(times, *found.T)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -65,12 +66,12 @@ GRADES = np.pi * 0.5 ** np.arange(60.0)
 
 def error_at(profile: Profile, beta: float, delta: float) -> float:
     """⟨t, v_β − v_∞⟩ at θ = π/2 + δ for V, B = I: t the tangent, weights relative to the largest."""
-    ends = [
+    graded = [
         point + side * GRADES
         for point in (delta, delta - 2.0 * np.pi, delta + 2.0 * np.pi, *profile.points)
         for side in (-1.0, 1.0)
     ]
-    ends = np.unique(np.clip(np.concatenate([*ends, profile.points, [delta, -np.pi, np.pi]]), -np.pi, np.pi))
+    ends = np.unique(np.clip(np.concatenate([*graded, profile.points, [delta, -np.pi, np.pi]]), -np.pi, np.pi))
     half = 0.5 * np.diff(ends)
     nodes = (ends[:-1] + half)[:, None] + half[:, None] * GAUSS[0]
     mass = half[:, None] * GAUSS[1] * profile.of(nodes)
@@ -103,15 +104,19 @@ def rough_errors(name: str, betas: tuple[float, ...]) -> Array:
     """sup|v_β − v_∞| near the singular point, over a in (−8, 8); over all of an arc without mass."""
     profile = PROFILES[name]
     if profile is ARC:
-        return np.array([largest(lambda d, b=b: error_at(profile, b, d), -HOLE, HOLE, 161) for b in betas])
-    return np.array([largest(lambda a, b=b: error_at(profile, b, a * b**-0.5), -8.0, 8.0, 65) for b in betas])
+        return np.array([largest(partial(error_at, profile, b), -HOLE, HOLE, 161) for b in betas])
+
+    def scaled(beta: float, a: float) -> float:
+        return error_at(profile, beta, a * beta**-0.5)
+
+    return np.array([largest(partial(scaled, b), -8.0, 8.0, 65) for b in betas])
 
 
-def bump(a: Array, power: float) -> tuple[Array, Array]:
+def bump(a: float, power: float) -> tuple[float, float]:
     """M(a) = E|a+s|^power for a standard Gaussian s, and M'(a)."""
     scale = 2.0 ** (0.5 * power) * gamma(0.5 * (power + 1.0)) / np.sqrt(np.pi)
     z = -0.5 * a * a
-    return scale * hyp1f1(-0.5 * power, 0.5, z), scale * power * a * hyp1f1(1.0 - 0.5 * power, 1.5, z)
+    return float(scale * hyp1f1(-0.5 * power, 0.5, z)), float(scale * power * a * hyp1f1(1.0 - 0.5 * power, 1.5, z))
 
 
 def jump_shape(a: float) -> float:
@@ -123,4 +128,4 @@ def jump_shape(a: float) -> float:
 def zero_shape(a: float, k: float) -> float:
     """The scaled error next to a zero."""
     M, slope = bump(a, k)
-    return float(slope / M)
+    return slope / M
