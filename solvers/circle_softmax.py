@@ -6,9 +6,11 @@ V = diag(1, 0.5), B = I, β = 100, from a density that favours neither pole, up 
     python solvers/circle_softmax.py --beta 10000 --lmax 4095 --companion-lmax 3071 --until 9.2
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from spherepde import Circle, ContinuityEquation, Head, Simulation, Softmax, fisher_bingham, run_script
+from spherepde import Circle, ContinuityEquation, Head, Result, Simulation, Softmax, fisher_bingham, run_script
 
 # Parameters
 PARAMETERS = {
@@ -27,7 +29,7 @@ PARAMETERS = {
 }
 
 
-def solve(p):
+def solve(p: SimpleNamespace) -> Result:
     """Run the experiment with parameters p."""
     # Model
     space = Circle(p.lmax)

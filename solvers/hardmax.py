@@ -7,9 +7,22 @@ resolved. V decides the dimension. A few seconds.
     python solvers/hardmax.py --V "[[1, 0], [0, 0.5]]" --linear "[0.3, 0.8]" --lmax 255
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from spherepde import Circle, ContinuityEquation, Hardmax, Head, Simulation, Sphere, exact, fisher_bingham, run_script
+from spherepde import (
+    Circle,
+    ContinuityEquation,
+    Hardmax,
+    Head,
+    Result,
+    Simulation,
+    Sphere,
+    exact,
+    fisher_bingham,
+    run_script,
+)
 
 # Parameters
 PARAMETERS = {
@@ -25,7 +38,7 @@ PARAMETERS = {
 }
 
 
-def solve(p):
+def solve(p: SimpleNamespace) -> Result:
     """Run the experiment with parameters p and compare with the exact density."""
     # Model
     head = Head(V=p.V)

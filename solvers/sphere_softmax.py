@@ -7,9 +7,11 @@ limit measure Π♯ρ₀, with two-sided bounds and error bars. About half a min
     python solvers/sphere_softmax.py --lmax 127 --companion-lmax 95 --beta 20
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from spherepde import ContinuityEquation, Head, Simulation, Softmax, Sphere, fisher_bingham, run_script
+from spherepde import ContinuityEquation, Head, Result, Simulation, Softmax, Sphere, fisher_bingham, run_script
 
 # Parameters
 PARAMETERS = {
@@ -30,7 +32,7 @@ PARAMETERS = {
 }
 
 
-def solve(p):
+def solve(p: SimpleNamespace) -> Result:
     """Run the experiment with parameters p."""
     # Model
     space = Sphere(p.lmax, backend=p.backend, threads=p.threads)

@@ -7,7 +7,9 @@ t ≈ 0.6; the energy rises all the way. About ten seconds.
     python solvers/sphere_unnormalised.py --beta 10 --degree 4 --until 0.01
 """
 
-from spherepde import ContinuityEquation, Head, Simulation, Sphere, Unnormalised, harmonics, run_script
+from types import SimpleNamespace
+
+from spherepde import ContinuityEquation, Head, Result, Simulation, Sphere, Unnormalised, harmonics, run_script
 
 # Parameters
 PARAMETERS = {
@@ -29,7 +31,7 @@ PARAMETERS = {
 }
 
 
-def solve(p):
+def solve(p: SimpleNamespace) -> Result:
     """Run the experiment with parameters p."""
     # Model
     space = Sphere(p.lmax, backend=p.backend, threads=p.threads)

@@ -181,7 +181,7 @@ class Diagnostics:
     @property
     def first_order(self) -> set[str]:
         """The observables that converge only like 1/lmax towards a measure that is no longer resolved."""
-        return {name for name in self.observable_quantities if name.startswith("wasserstein_1_")}
+        return {name for name in self.observable_quantities if name.startswith("wasserstein_")}
 
     @property
     def solved_quantities(self) -> dict[str, SeriesSpec]:

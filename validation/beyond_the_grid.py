@@ -32,16 +32,15 @@ from spherepde import (
     load_config,
     polynomial,
 )
+from spherepde.adaptive import distances_to_antipodes
 from spherepde.config import script_parameters
 from spherepde.errors import one_sentence
-from spherepde.transport import wasserstein_cloud_antipodes
 
 PARAMETERS = {"full": False, "tolerance": 1e-7, "until": 12.0, "beta": 20.0}
 
 EXPERIMENT = Path(__file__).parents[1] / "data" / "sphere_softmax.toml"
 AGREEMENT, SEAM, SECONDS = 1e-5, 1e-8, 120.0
 TIMES = np.log(100.0) * np.array([1.0, 2.0])
-ROUNDS = 6
 RECORDED = "wasserstein_2_geodesic"
 
 
@@ -68,8 +67,7 @@ def by_characteristics(path: Path, tolerance: float) -> list[tuple[float, int, f
     began, found = time.monotonic(), []
     rho = Characteristics(path)
     for cells in rho.measures(np.minimum(TIMES, rho.until), tolerance):
-        fine = cells.divided_at(np.array(limit["axis"]), ROUNDS)  # the cost has a kink between the atoms
-        distances = wasserstein_cloud_antipodes(fine.points, limit["axis"], limit["masses"][0], fine.weights)
+        distances = distances_to_antipodes(cells, limit["axis"], limit["masses"][0])
         value = next(d.value for cost, d in distances.items() if cost.p == 2.0 and cost.ground == "geodesic")
         found.append((value, cells.weights.size, time.monotonic() - began))
     return found

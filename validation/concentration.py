@@ -50,7 +50,7 @@ from experiments.concentration_theory import (
 )
 from scipy.interpolate import CubicSpline
 
-from spherepde.predictions import predict
+from spherepde.predictions import Prediction, predict
 
 HALF = np.sqrt(2.0)
 """By what errors that fall like β^{-1/2} shrink when β doubles."""
@@ -120,27 +120,33 @@ def with_companions(measured: Measured, bar: float) -> Measured:
     return measured.plus("companions", bar) if bar > 0.0 else measured
 
 
+def foretold(prediction: Prediction) -> float:
+    """The predicted number; every setting here has one."""
+    if prediction.value is None:
+        raise ValueError(prediction.sentence)
+    return prediction.value
+
+
 # ---- claims
 
 
 def ask_about_approach(ask: Inquiry, name: str, runs: Sequence[Course], starts: Sequence[float]) -> None:
     """The rate of W₂ at β = ∞: local rates in later and later windows, each a limit in 1/β."""
-    predicted = predict(SETTINGS[name].head(), 0.5).wasserstein_2
+    predicted = foretold(predict(SETTINGS[name].head(), 0.5).wasserstein_2)
     kappa, windows = SETTINGS[name].leaving, []
     for start in starts:
         a, b = start / kappa, (start + 0.5) / kappa
         windows.append(limit_of([float(np.log(c.at(a) / c.at(b)) / (b - a)) for c in runs]))
     rate = limit_of([window.value for window in windows], float(np.exp(0.5)))
-    uncertain = ("limits in 1/β", max(window.bar for window in windows))
-    ask.equal(f"{SETTINGS[name].words}: rate r of W₂ in the approach", predicted.value, rate + uncertain, source="C2")
+    rate = rate.plus("limits in 1/β", max(window.bar for window in windows))
+    ask.equal(f"{SETTINGS[name].words}: rate r of W₂ in the approach", predicted, rate, source="C2")
 
 
 def deep_limit(betas: np.ndarray, values: np.ndarray) -> Measured:
     """Limit of what differs by O(β^{-1/2}) from it; the bar holds what a further factor √log β would change."""
     found = limit_of(values.tolist(), HALF)
     slower = limit_of(values.tolist(), HALF * float(np.sqrt(np.log(betas[-2]) / np.log(betas[-1]))))
-    logarithm = ("a factor √log β in the corrections", slower.value - found.value)
-    return found + logarithm
+    return found.plus("a factor √log β in the corrections", slower.value - found.value)
 
 
 def ask_about_crossing(ask: Inquiry, words: str, runs: Sequence[Course], gate: Gate) -> None:
@@ -218,11 +224,11 @@ def ask_about_turning(ask: Inquiry, runs: Sequence[Course]) -> None:
     """V dominant elsewhere (C7): W₂ turns where escape takes over."""
     words, betas = SETTINGS["turning"].words, np.array([c.beta for c in runs])
     t, w2 = np.array([c.least for c in runs]).T
-    predicted = predict(SETTINGS["turning"].head()).least_distance.value
+    predicted = foretold(predict(SETTINGS["turning"].head()).least_distance)
     if len(runs) > 3:
         local = np.diff(t) / np.diff(np.log(betas))
         slope = limit_of(local, HALF)
-        slope += ("corrections of order 1/β instead", limit_of(local).value - slope.value)
+        slope = slope.plus("corrections of order 1/β instead", limit_of(local).value - slope.value)
         ask.equal(f"{words}: slope of t_min in log β, decay against escape", predicted, slope, source="C7")
     order = line_fit(np.log(betas), np.log(w2))
     ask.equal(f"{words}: order of min W₂ in β", -0.5, order, source="C7", excluded=-1.0)
@@ -298,7 +304,7 @@ def ask_about_envelope(ask: Inquiry, name: str, runs: Sequence[Course]) -> Envel
         low, high = profile(runs, rate)
         lost = ", so that it is not identifiable from these runs" if low <= 0.0 or high >= end else ""
         known.append(f"{rate} from {low:.3g} to {high:.3g}{lost}")
-    approach = predict(SETTINGS[name].head(), 0.5).wasserstein_2.value
+    approach = foretold(predict(SETTINGS[name].head(), 0.5).wasserstein_2)
     ask.remark(
         f"{words}: envelope of all β up to t_min {envelope}. Envelopes whose mean excess is within {MARGIN:g} of the "
         f"least exist for {'; and for '.join(known)} (of 0 to {end:g}). The approach has the rate "
@@ -355,7 +361,7 @@ def investigate(ask: Inquiry) -> None:
         "W₂ to the limit over time: measured (solid); dashed, for B = I and rotations, first-order theory for the "
         f"mass that crosses.{bands}",
     )
-    slope = predict(SETTINGS["turning"].head()).least_distance.value
+    slope = foretold(predict(SETTINGS["turning"].head()).least_distance)
     ask.figure(
         "minimum",
         lambda: draw_minima(found, gates, minima, slope),

@@ -107,7 +107,8 @@ def errors_of(name: str, betas: tuple[float, ...]) -> Errors:
     def distances(beta: float, found: Solution) -> tuple[float, float]:
         values = harmonics_at(limit.dim, limit.degrees, found.angle)[0]
         off = found.p - values @ exactly.p
-        return tuple(float(np.sqrt(found.weights @ e**2)) for e in (off, off - values @ exactly.r / beta))
+        rest = off - values @ exactly.r / beta
+        return float(np.sqrt(found.weights @ off**2)), float(np.sqrt(found.weights @ rest**2))
 
     solutions = tuple(attention(name, beta, LMAX, RTOL) for beta in betas)
     first, second = np.array([distances(*pair) for pair in zip(betas, solutions, strict=True)]).T
@@ -192,9 +193,9 @@ def draw_rates(found: dict[tuple[int, float], np.ndarray]) -> Figure:
     """Rates over those of the heat equation, against l/√(2β)."""
     figure = canvas(6.0, 3.8)
     ax = figure.subplots()
-    for colour, ((dim, beta), rates) in zip(SERIES, found.items(), strict=False):
-        l = np.arange(1, rates.shape[1] + 1) + 0.5 * dim - 1.0
-        with_bars(ax, l / np.sqrt(2.0 * beta), *rates, f"{SPHERE[dim]}, β = {beta:g}", colour, fmt="o", markersize=3.5)
+    for colour, ((dim, beta), (rates, bars)) in zip(SERIES, found.items(), strict=False):
+        l, label = np.arange(1, rates.size + 1) + 0.5 * dim - 1.0, f"{SPHERE[dim]}, β = {beta:g}"
+        with_bars(ax, l / np.sqrt(2.0 * beta), rates, bars, label, colour, fmt="o", markersize=3.5)
     x = np.linspace(0.0, 2.2, 200)
     theory(ax, x, np.exp(-(x**2)), r"$e^{-l^2/2\beta}$, β → ∞")
     ax.set(xlabel=r"$(l+d/2-1)/\sqrt{2\beta}$", ylabel=r"$\beta\gamma_l\,/\,l(l+d-2)$ (dimensionless)")
@@ -213,14 +214,12 @@ def ask_limit(ask: Inquiry, name: str) -> Errors:
     errors = ask.part(errors_of, name, tuple(LARGEST[kind] * 0.5**j for j in range(doublings, -1, -1)))
     steps = [abs(mine - finer) for mine, finer in zip((errors.first[-1], errors.second[-1]), errors.finer, strict=True)]
     words = f"lmax {FINER[0]}, rtol {FINER[1]:g} at the largest β"
-    further = words, 2.0 * steps[0] / errors.first[-1] / np.log(2.0)
-    order = order_fit(errors.beta, errors.first) + further
+    order = order_fit(errors.beta, errors.first).plus(words, 2.0 * steps[0] / errors.first[-1] / np.log(2.0))
     ask.equal(f"{name}: order of the distance in β", -1.0, order, source=limit.source, excluded=-0.5)
-    further = f"{words}, reference", 2.0 * errors.beta[-1] * steps[0] + errors.unsure
-    constant = limit_of((errors.beta * errors.first).tolist()) + further
+    further = 2.0 * errors.beta[-1] * steps[0] + errors.unsure
+    constant = limit_of((errors.beta * errors.first).tolist()).plus(f"{words}, reference", further)
     ask.equal(f"{name}: β × distance, β → ∞, against ‖r‖", errors.correction, constant, source=limit.source)
-    further = words, 2.0 * steps[1] / errors.second[-1] / np.log(2.0)
-    order = order_fit(errors.beta, errors.second) + further
+    order = order_fit(errors.beta, errors.second).plus(words, 2.0 * steps[1] / errors.second[-1] / np.log(2.0))
     ask.equal(f"{name}: order after the first correction", -2.0, order, source=limit.source, excluded=-1.0)
     return errors
 
@@ -250,8 +249,7 @@ def ask_rates(ask: Inquiry) -> None:
     for dim, l, sign in product((2, 3) if ask.full else (2,), range(1, 5) if ask.full else (1, 3), (-1.0, 1.0)):
         values, bar = ask.part(rates_of, dim, betas[dim], l, sign)
         what = f"{SPHERE[dim]}, V = {'−' if sign < 0 else ''}I: βγ of degree {l}, β → ∞"
-        further = "of the rates", 6.0 * bar
-        limit = twice_extrapolated(values) + further
+        limit = twice_extrapolated(values).plus("of the rates", 6.0 * bar)
         ask.equal(what, sign * l * (l + dim - 2), limit, source="C8" if sign < 0 else "C10")
     cut = [rates_of(2, (0.5 * l * l,), l, 1.0)[0][0] / (l * l) for l in (4, 8, 16, 32)]
     ask.equal("S¹: βγ/l² at l = √(2β), β → ∞", np.exp(-1.0), limit_of(cut, 4.0), source="C10")

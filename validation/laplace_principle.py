@@ -22,6 +22,10 @@ by quadrature, sup over θ by a scan in a. V = diag(1, 0.4), θ* = π/2.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 from claims import Inquiry, Measured, canvas, limit_of, order_fit, run
 from claims.figures import SERIES, theory
@@ -37,10 +41,11 @@ from experiments.rough_velocities import (
     SMOOTH,
     THETA,
     ZEROS,
+    Profile,
     V,
-    bump,
     chord,
     cusp,
+    cusp_shape,
     error_at,
     jump_shape,
     largest,
@@ -50,6 +55,7 @@ from experiments.rough_velocities import (
     zero_shape,
 )
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.special import erf
 
 from spherepde import (
@@ -66,7 +72,7 @@ from spherepde import (
 )
 from spherepde.transport import CircleMeasure, wasserstein_circle
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 LINEAR, QUADRATIC = np.array([0.3, 0.8, -0.2]), np.array([[0.0, 0.2, 0.25], [0.2, 0.1, 0.0], [0.25, 0.0, 0.0]])
 SCORES = np.array([[1.0, 0.3, -0.2], [-0.2, 0.7, 0.1], [0.1, 0.2, 0.8]])
@@ -75,6 +81,23 @@ LMAX = 47
 """The density needs no more, and the differences are taken at the nodes."""
 LOCAL = "C4 at the scale of the kernel"
 FLOW, UNTIL = np.diag([1.0, 0.5]), 1.0
+
+
+class Smooth(NamedTuple):
+    """Over β: sup|v_β − v_∞| and what C4 leaves of it, with sup|C4|."""
+
+    betas: Array
+    plain: list[float]
+    rest: list[float]
+    expected: float
+
+
+class Rough(NamedTuple):
+    """Over β: sup|v_β − v_∞| next to a singular point, and its law."""
+
+    betas: Array
+    errors: Array
+    law: Array
 
 
 # ---- smooth densities, by the solver
@@ -90,7 +113,9 @@ def head_of(dim: int, general: bool, beta: float = 1.0) -> Head:
     return Head(VALUES[:dim, :dim], SCORES[:dim, :dim] if general else None, beta=beta)
 
 
-def smooth_errors(dim: int, general: bool, betas: tuple[float, ...], lmax: int) -> tuple[list, list, float]:
+def smooth_errors(
+    dim: int, general: bool, betas: tuple[float, ...], lmax: int
+) -> tuple[list[float], list[float], float]:
     """sup|v_β − v_∞| and sup|v_β − v_∞ − C4/β| by β at the nodes, and sup|C4|."""
     density, space = smooth(dim), Circle(lmax) if dim == 2 else Sphere(lmax)
     head = head_of(dim, general)
@@ -119,16 +144,16 @@ def sup(field: Array) -> float:
 # ---- claims
 
 
-def power_law(ask: Inquiry, name: str, found: tuple[Array, Array], law: tuple[float, ...], **told) -> None:
+def power_law(ask: Inquiry, name: str, found: tuple[Array, Array], law: tuple[float, ...], source: str) -> None:
     """Order and constant of (β, errors): const·β^order·(1 + O(β^−next)), law = (order, const, next, rival order)."""
     (betas, errors), (order, const, following, rival) = found, law
     fitted = order_fit(betas**following, errors).times(following)
-    ask.equal(f"{name}: order in β", order, fitted, excluded=rival, **told)
+    ask.equal(f"{name}: order in β", order, fitted, excluded=rival, source=source)
     ratio = float(betas[1] / betas[0]) ** following
-    ask.equal(f"{name}: constant", const, limit_of((errors * betas**-order).tolist(), ratio), **told)
+    ask.equal(f"{name}: constant", const, limit_of((errors * betas**-order).tolist(), ratio), source=source)
 
 
-def of_smooth(ask: Inquiry) -> dict[str, tuple[Array, list[float], list[float], float]]:
+def of_smooth(ask: Inquiry) -> dict[str, Smooth]:
     """Order, constant and remainder of the smooth law on S¹ and S²."""
     ask.heading("smooth positive densities: the solver's softmax field against its hardmax field")
     shown = {}
@@ -140,34 +165,31 @@ def of_smooth(ask: Inquiry) -> dict[str, tuple[Array, list[float], list[float], 
             name = f"S^{dim - 1}, B " + ("general" if general else "= I")
             power_law(ask, name, (np.array(betas), np.array(plain)), (-1.0, expected, 1.0, -0.5), source="C4")
             ask.equal(f"{name}: order of what C4 leaves", -2.0, order_fit(betas, rest), source="C4", excluded=-1.5)
-            shown[name] = (np.array(betas), plain, rest, expected)
+            shown[name] = Smooth(np.array(betas), plain, rest, expected)
     return shown
 
 
-def of_rough(ask: Inquiry) -> dict[str, tuple[Array, Array, Array]]:
+def of_rough(ask: Inquiry) -> dict[str, Rough]:
     """Orders and constants next to a jump, cusps, a kink, zeros; and where there is no mass at all."""
     ask.heading("rough and vanishing densities on S¹: quadrature")
     betas = 4.0 ** np.arange(4.0, 13.0 if ask.full else 10.0)
     laws = {JUMP: (-0.5, largest(jump_shape, -4.0, 4.0, 81), 1.0)}
     for alpha in CUSPS if ask.full else (0.5,):
-        laws[cusp(alpha)] = (
-            -0.5 * (1.0 + alpha),
-            largest(lambda a, p=alpha: bump(a, p)[1], -8.0, 8.0, 161),
-            0.5 * alpha,
-        )
+        steepest = largest(partial(cusp_shape, alpha=alpha), -8.0, 8.0, 161)
+        laws[cusp(alpha)] = (-0.5 * (1.0 + alpha), steepest, 0.5 * alpha)
     for k in ZEROS:
-        laws[zero(k)] = (-0.5, largest(lambda a, p=k: zero_shape(a, p), -8.0, 8.0, 161), 1.0)
+        laws[zero(k)] = (-0.5, largest(partial(zero_shape, k=k), -8.0, 8.0, 161), 1.0)
     shown = {}
     for profile, (order, const, following) in laws.items():
         errors = ask.part(rough_errors, profile.name, tuple(betas.tolist()))
         power_law(ask, profile.name, (betas, errors), (order, const, following, -1.0), source=LOCAL)
-        shown[profile.name] = (betas, errors, const * betas**order)
+        shown[profile.name] = Rough(betas, errors, const * betas**order)
     shown["kink"] = kink(ask, betas)
     shown[ARC.name] = arc(ask, betas)
     return shown
 
 
-def kink(ask: Inquiry, betas: Array) -> tuple[Array, Array, Array]:
+def kink(ask: Inquiry, betas: Array) -> Rough:
     """A kink keeps the order, and spoils the first correction next to it."""
     errors = ask.part(rough_errors, KINK.name, tuple(betas.tolist()))
     ask.equal("kink: order in β", -1.0, order_fit(betas**0.5, errors).times(0.5), source=LOCAL, excluded=-0.5)
@@ -186,10 +208,10 @@ def kink(ask: Inquiry, betas: Array) -> tuple[Array, Array, Array]:
     rest = np.array([abs(left(beta, side)) for beta in betas])
     const = HEIGHT * (1.0 - erf(side / np.sqrt(2.0)))
     power_law(ask, "kink: what C4 leaves at a = 0.5", (betas, rest), (-1.0, const, 0.5, -2.0), source=LOCAL)
-    return betas, errors, (SLOPE + HEIGHT) / betas
+    return Rough(betas, errors, (SLOPE + HEIGHT) / betas)
 
 
-def arc(ask: Inquiry, betas: Array) -> tuple[Array, Array, Array]:
+def arc(ask: Inquiry, betas: Array) -> Rough:
     """Without mass nearby the velocity is not the hardmax one at any β, but the pull of the nearest mass."""
 
     def pull(delta: float) -> float:
@@ -207,7 +229,7 @@ def arc(ask: Inquiry, betas: Array) -> tuple[Array, Array, Array]:
     power_law(
         ask, "zero on an arc: distance to the nearest pull", (betas, rest), (-1.0, const, 1.0, -0.5), source=LOCAL
     )
-    return betas, errors, depth * np.ones_like(betas)
+    return Rough(betas, errors, depth * np.ones_like(betas))
 
 
 def by_both(beta: float, lmax: int, name: str) -> float:
@@ -230,13 +252,13 @@ def by_both(beta: float, lmax: int, name: str) -> float:
 
 def apart(beta: float, lmax: int) -> float:
     """W₂ between softmax and hardmax flow at the fixed time, V = diag(1, ½), B = I."""
-    measures = []
-    for law in (Softmax(Head(FLOW, beta=beta)), Hardmax(Head(FLOW))):
-        simulation = Simulation(
-            ContinuityEquation(Circle(lmax), law), smooth(2), rtol=1e-11, wasserstein=False, progress=False
-        )
-        measures.append(CircleMeasure.from_fourier(simulation.run(until=UNTIL).state))
-    return wasserstein_circle(*measures).value
+
+    def carried(law: Softmax | Hardmax) -> CircleMeasure:
+        equation = ContinuityEquation(Circle(lmax), law)
+        simulation = Simulation(equation, smooth(2), rtol=1e-11, wasserstein=False, progress=False)
+        return CircleMeasure.from_fourier(simulation.run(until=UNTIL).state)
+
+    return wasserstein_circle(carried(Softmax(Head(FLOW, beta=beta))), carried(Hardmax(Head(FLOW)))).value
 
 
 def first_order_distance(count: int = 400, order: int = 40) -> float:
@@ -276,16 +298,16 @@ def first_order_distance(count: int = 400, order: int = 40) -> float:
 def of_flows(ask: Inquiry) -> tuple[Array, Array, float]:
     """The two flows part like 1/β, with the constant of first-order perturbation."""
     ask.heading("W₂ between both flows at t = 1, smooth data on S¹")
-    betas = 25.0 * 2.0 ** np.arange(7 if ask.full else 5)
+    betas = np.array([25.0 * 2.0**k for k in range(7 if ask.full else 5)])
     fine, coarse = (np.array([ask.part(apart, float(beta), lmax) for beta in betas]) for lmax in (95, 63))
     const = first_order_distance()
     extra = ("lmax 63", float(np.abs(fine / coarse - 1.0).max()))
-    ask.equal("order in β", -1.0, order_fit(betas, fine) + extra, source="C4", excluded=-0.5)
-    ask.equal("lim β W₂", const, limit_of(list(betas * fine)) + extra, source="C4, first order in 1/β")
+    ask.equal("order in β", -1.0, order_fit(betas, fine).plus(*extra), source="C4", excluded=-0.5)
+    ask.equal("lim β W₂", const, limit_of((betas * fine).tolist()).plus(*extra), source="C4, first order in 1/β")
     return betas, fine, const
 
 
-def draw_smooth(solid: dict, flows: tuple[Array, Array, float]) -> Figure:
+def draw_smooth(solid: Mapping[str, Smooth], flows: tuple[Array, Array, float]) -> Figure:
     """Smooth densities: fields and what C4 leaves of their difference, and the distance of the flows."""
     figure = canvas(9.0, 3.8)
     left, right = figure.subplots(1, 2)
@@ -311,7 +333,7 @@ def draw_smooth(solid: dict, flows: tuple[Array, Array, float]) -> Figure:
     return figure
 
 
-def draw_rough(rough: dict) -> Figure:
+def draw_rough(rough: Mapping[str, Rough]) -> Figure:
     """Rough and vanishing densities: sup over β, and the errors over the scaled distance to the singular point."""
     figure = canvas(10.0, 4.0)
     left, right = figure.subplots(1, 2)
@@ -325,7 +347,8 @@ def draw_rough(rough: dict) -> Figure:
     left.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     beta, a = 4096.0, np.linspace(-5.0, 5.0, 41)
     fine = np.linspace(-5.0, 5.0, 401)
-    shapes = {JUMP: jump_shape} | {zero(k): (lambda x, k=k: zero_shape(x, k)) for k in ZEROS}
+    shapes: dict[Profile, Callable[[float], float]] = {JUMP: jump_shape}
+    shapes |= {zero(k): partial(zero_shape, k=k) for k in ZEROS}
     for profile, shape in shapes.items():
         found = [beta**0.5 * error_at(profile, beta, each * beta**-0.5) for each in a]
         right.plot(a, found, "o", markersize=3, color=colours[list(rough).index(profile.name)])

@@ -100,7 +100,7 @@ def pair_rate(beta: float, tolerance: float) -> Measured:
         tilted = [(0.5, von_mises_fisher([side, tilt], PAIR_CONCENTRATION)) for side in (1.0, -1.0)]
         t, y = followed(head, mixture(tilted), PAIR_WINDOW[1], tolerance, lambda m: [float(m.weights @ m.points[:, 1])])
         found.append(rate_fit(t, y[:, 0], PAIR_WINDOW))
-    return found[1] + ("its change with the tilt", found[1].value - found[0].value)
+    return found[1].plus("its change with the tilt", found[1].value - found[0].value)
 
 
 def pair_prediction(beta: float) -> float:
@@ -190,7 +190,7 @@ def exits(ask: Inquiry) -> None:
             until = 1.1 * times[beta].value
             spectral = [ask.part(spectral_exit, shape, beta, lmax, until) for lmax in (low, high)]
             measured = Measured(spectral[1], abs(spectral[1] - spectral[0]), f"lmax {low} to {high}")
-            measured += ("bar of the nodes", times[beta].bar)
+            measured = measured.plus("bar of the nodes", times[beta].bar)
             ask.equal(f"exit time at β = {beta:g}, {name}: spectral solver", times[beta].value, measured)
         first, middle, last = list(times.values())[-3:]
         ratio = (last.value - middle.value) / (middle.value - first.value)

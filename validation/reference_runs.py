@@ -132,7 +132,8 @@ def main(
         screen, table, lost = Console(width=170), Table(*COLUMNS, *(["found again"] if check else [])), []
         for made in made_in_turn(wanted, check, workers):
             screen.print("  ".join(made.cells))
-            table.add_row(*made.cells, *([] if made.found_again is None else ["yes" if made.found_again else "[bold]NO[/bold]"]))
+            again = [] if made.found_again is None else ["yes" if made.found_again else "[bold]NO[/bold]"]
+            table.add_row(*made.cells, *again)
             lost += [made.cells[0]] if made.found_again is False else []
         screen.print(table)
         if not check:

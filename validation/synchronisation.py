@@ -262,8 +262,8 @@ def energies(ask: Inquiry, late: dict[float, Measured], least: dict[float, Measu
     for dim, beta in ((2, 1.0), (3, 1.0), (2, 3.0)) if ask.full else ((2, 1.0),):
         caps = np.array([ask.part(cap_quantities, dim, beta, c) for c in (300.0, 600.0, 1200.0)])
         name = f"S^{dim - 1}, β = {beta:g}: a cap that narrows"
-        ask.equal(f"{name}: PL quotient", 2.0 * np.exp(beta), limit_of(caps[:, 0]), source="C22")
-        ask.equal(f"{name}: energy e^β/2β", exact.energy_dirac(beta), limit_of(caps[:, 1]), source="C15")
+        ask.equal(f"{name}: PL quotient", 2.0 * np.exp(beta), limit_of(caps[:, 0].tolist()), source="C22")
+        ask.equal(f"{name}: energy e^β/2β", exact.energy_dirac(beta), limit_of(caps[:, 1].tolist()), source="C15")
     for beta, measured in late.items():
         what = f"S¹, β = {beta:g}, from a positive density: late PL quotient"
         ask.equal(what, np.exp(-beta), measured, source="C22, C20", excluded=2.0 * np.exp(beta))

@@ -40,7 +40,7 @@ from experiments.final_states import (
     recurrence,
     turned,
 )
-from experiments.terminal_figures import draw_rates, draw_rotation, draw_thresholds
+from experiments.terminal_figures import Recurrence, Threshold, draw_rates, draw_rotation, draw_thresholds
 from experiments.two_clusters import Pair, growth
 from scipy.interpolate import CubicSpline
 
@@ -144,7 +144,7 @@ def escaping(ask: Inquiry) -> None:
             narrowing = rate(fine, coarse, "narrowing", setting.values[0])
             ask.equal(f"rate of the width v₁, {rest}", setting.values[0], narrowing, source="C7")
     (rough, _), (end, left) = (ask.part(opposite_end, ESCAPES[0], 20.0, tolerance) for tolerance in tolerances(ask))
-    end += ("tolerance times 10", end.value - rough.value)
+    end = end.plus("tolerance times 10", end.value - rough.value)
     ask.equal(
         f"rate of the last approach to ±e₂, 2v₂; β = 20, {ESCAPES[0]}",
         -2.0 * ESCAPES[0].values[1],
@@ -159,7 +159,7 @@ def degenerate(ask: Inquiry) -> None:
     ask.heading("Degenerate: at rest anywhere in the leading eigenspace")
     for third in (1.0, 0.4) if ask.full else (0.4,):
         rough, fine = (ask.part(degenerate_end, third, tolerance) for tolerance in tolerances(ask))
-        drift = fine[0] + ("tolerance times 10", fine[0].value - rough[0].value)
+        drift = fine[0].plus("tolerance times 10", fine[0].value - rough[0].value)
         what = f"rate of x₃/|(x₁, x₂)| of the cluster, V = diag(1, 1, {third:g}), S², β = 2"
         ask.equal(what, third - 1.0, drift, source="C6")
         spread = Measured(fine[1], abs(fine[1] - rough[1]), "tolerance times 10")
@@ -169,7 +169,8 @@ def degenerate(ask: Inquiry) -> None:
 def polarising(ask: Inquiry) -> None:
     """Negative definite V = QᵀK."""
     ask.heading("Polarisation: thresholds as zeros of measured rates")
-    betas, curves = THRESHOLD_BETAS if ask.full else THRESHOLD_BETAS[1:4], {}
+    betas = THRESHOLD_BETAS if ask.full else THRESHOLD_BETAS[1:4]
+    curves: dict[str, Threshold] = {}
     positive = [Pair((-1.0, POSITIVE), (-1.0, POSITIVE), beta) for beta in betas]
     heavy = [Pair((-1.0, -0.4), (-1.0, -0.4), beta, HEAVY) for beta in betas]
     cases = (
@@ -191,7 +192,7 @@ def polarising(ask: Inquiry) -> None:
             if beta in (betas[0], betas[-1]):
                 ask.equal(f"growth rate of {what.split(':')[0]}, β = {beta:g}", value, one, source="C26")
         ask.equal(f"threshold for {what}", float(exact), _zero(betas, measured), source="C26")
-        curves[what] = (betas, measured, pairs, float(exact))
+        curves[what] = Threshold(betas, measured, pairs, float(exact))
     ask.figure("thresholds", partial(draw_thresholds, curves), "Growth rates around both thresholds of polarisation.")
     for beta, concentration in ((0.5, 2.0), (1.0, 4.0)) if ask.full else ((0.5, 2.0),):
         rough, fine = (ask.part(polarised, beta, concentration, tolerance) for tolerance in tolerances(ask))
@@ -239,13 +240,14 @@ def rotating(ask: Inquiry) -> None:
         )
         if len(values) == 3:
             approach = rate_fit(t, y[:, 1], (8.0, 16.0))
-            approach += ("tolerance times 10", approach.value - rate_fit(s, z[:, 1], (8.0, 16.0)).value)
+            other = rate_fit(s, z[:, 1], (8.0, 16.0))
+            approach = approach.plus("tolerance times 10", approach.value - other.value)
             ask.equal(f"rate of approach to the plane; V = {name}, β = {beta:g}", -0.7, approach, source="C6")
     times = tuple(np.arange(0.0, 21.0, 2.0).tolist()) if ask.full else (0.0, 8.0, 16.0)
     shown = {}
     for beta in (1.0, 50.0) if ask.full else (1.0,):
         rough, fine = (ask.part(recurrence, RIGID, beta, times, tolerance) for tolerance in tolerances(ask))
-        shown[f"β = {beta:g}"] = (times, fine, np.abs(fine - rough))
+        shown[f"β = {beta:g}"] = Recurrence(times, fine, np.abs(fine - rough))
         if beta == 1.0:
             last = Measured(
                 float(fine[-1]),

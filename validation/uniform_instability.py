@@ -177,8 +177,8 @@ def draw_switches(found: dict[int, dict[int, Measured]]) -> Figure:
     for colour, (dim, rows) in zip(SERIES, found.items(), strict=False):
         ks = sorted(rows)
         values, bars = [rows[k].value for k in ks], [rows[k].bar for k in ks]
-        options = {"fmt": "o", "markersize": 5.0, "color": colour, "label": f"{SPHERE[dim]}: measured switch"}
-        ax.errorbar(values, np.array(ks) + 0.5, xerr=bars, **options)
+        label = f"{SPHERE[dim]}: measured switch"
+        ax.errorbar(values, np.array(ks) + 0.5, xerr=bars, fmt="o", markersize=5.0, color=colour, label=label)
         exact_switches = [switch_by_bessel(dim, k) for k in ks]
         edges = [0.0, *exact_switches, min(top, switch_by_bessel(dim, ks[-1] + 1))]
         degrees = np.repeat(np.arange(1, len(edges)), 2)
@@ -308,7 +308,7 @@ def ask_symmetry(ask: Inquiry, noisy: FromNoise) -> None:
             ask.equal(f"{name}: {what}", 0.0, measured, source="C14")
     ask.figure("clusters", lambda: draw_clusters(noisy, grown), "Noise picks the fastest mode; clusters keep a phase.")
     growing = np.exp(SYMMETRY_TIME * exact.growth_rate(3, 5.0, 3, "softmax"))
-    for symmetry in (*SYMMETRIES, "rotated"):
+    for symmetry in SYMMETRIES:
         left, peak = ask.part(broken, symmetry)
         bar = EPSILON * np.sqrt(SYMMETRY_STEPS) * growing
         kind = f"modes that a datum of symmetry {symmetry} excludes, rotated against the grid"

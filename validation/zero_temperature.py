@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -46,8 +47,9 @@ from experiments.hardmax_flows import (
     transported,
 )
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-Array = np.ndarray
+Array = NDArray[np.float64]
 
 NODES = (1e-6, 1e-8)
 TOLERANCES = {(2, False): (1e-8, 1e-10), (2, True): (1e-10, 1e-12), (3, False): NODES, (3, True): (1e-7, 1e-9)}
@@ -95,7 +97,16 @@ def compared(fine: float, other: float, origin: str) -> Measured:
 # ---- closed forms
 
 
-def closed_forms(ask: Inquiry) -> list[tuple[str, tuple[int, ...], list[float], float]]:
+class ByDegree(NamedTuple):
+    """L¹ errors by lmax, and what theory adds to their logarithm per degree."""
+
+    label: str
+    sizes: tuple[int, ...]
+    errors: list[float]
+    decay: float
+
+
+def closed_forms(ask: Inquiry) -> list[ByDegree]:
     """Spectral densities and nodes against what is known exactly."""
     ask.heading("closed form")
     shown = []
@@ -107,7 +118,7 @@ def closed_forms(ask: Inquiry) -> list[tuple[str, tuple[int, ...], list[float], 
         clear = np.array(errors) > 100.0 * errors[-1]
         slope = line_fit(np.array(sizes)[clear], np.log(np.array(errors)[clear]))
         ask.equal(f"S^{dim - 1}, uniform data, t = {time:g}: ln(L¹ error) per degree", decay, slope, source="C1")
-        shown.append((f"$S^{dim - 1}$, t = {time:g}", sizes, errors, decay))
+        shown.append(ByDegree(f"$S^{dim - 1}$, t = {time:g}", sizes, errors, decay))
         lmax, early = (127, 1.0) if dim == 2 else (63, 0.6)
         coarse, fine = (ask.part(l1_errors, dim, True, early, (lmax,), rtol)[0] for rtol in RTOL)
         measured = compared(fine, coarse, "time steps 1e-12 against 1e-11")
@@ -141,10 +152,10 @@ def lyapunov(ask: Inquiry) -> tuple[Array, Array, Array]:
     rates, others = (np.diff(each, axis=0) / np.diff(times)[:, None] for each in (ratio, ratio_other))
     gap = VALUES[0] - VALUES[1]
     slowest = compared(rates.max(), others.max(), "time steps 1e-9")
-    bound = -gap / np.linalg.norm(SCORES, 2)
+    bound = -gap / float(np.linalg.norm(SCORES, 2))
     ask.at_most("slowest fall of ln|P_⊥x|/|P_E x| of any token, −Δ/‖B‖", bound, slowest, source="section 1.2")
     late = np.median(rates, axis=1)
-    near = -gap / np.linalg.norm(SCORES.T @ TURN[:, 0])
+    near = -gap / float(np.linalg.norm(SCORES.T @ TURN[:, 0]))
     final = compared(late[-1], late[-6], "one unit of time before")
     ask.equal("its rate at late times, −Δ/|Bᵀe|", near, final, source="C2", excluded=bound)
     return times, R, ratio
@@ -189,7 +200,7 @@ class Late:
         """Limit of what is made of the columns, whose next term falls like e^{−decay·t}, with the nodes' tolerance."""
         ratio = float(np.exp(decay * (self.t[1] - self.t[0])))
         fine, coarse = (limit_of(of(columns).tolist(), ratio) for columns in (self.fine, self.coarse))
-        return fine + ("tolerance of nodes", fine.value - coarse.value)  # noqa: RUF005
+        return fine.plus("tolerance of nodes", fine.value - coarse.value)
 
     def rate(self, p: int, decay: float) -> Measured:
         """Rate of W_p^p at late times."""
@@ -204,6 +215,11 @@ def late(ask: Inquiry, case: Case, span: tuple[float, float], tolerances: tuple[
     return Late(np.array(times), fine, coarse)
 
 
+def rescaled(columns: Array, column: int, scale: Array, logarithm: Array) -> Array:
+    """One of the distances in units of its law, less the logarithm in it."""
+    return columns[:, column] / scale - logarithm
+
+
 def constants(ask: Inquiry) -> dict[Case, Late]:
     """The constants of C2 for B = I and uniform data, and whether W₂ keeps the rate of a single token."""
     ask.heading("constants for B = I, uniform data; ε = e^{−Δt}")
@@ -216,9 +232,9 @@ def constants(ask: Inquiry) -> dict[Case, Late]:
         name, square = f"S^{case.dim - 1}, dim E = {case.dominant}", eps**case.dominant
         rows: list[tuple[str, float, Measured]] = []
         for column, (ground, wanted) in enumerate((("", found.geodesic), (", chordal", found.chordal)), 1):
-            value = seen.limit(lambda d, c=column, q=square, g=logs: d[:, c] / q - g, case.dominant)
+            value = seen.limit(partial(rescaled, column=column, scale=square, logarithm=logs), case.dominant)
             rows.append((("W₂²/ε² − ln 1/ε" if flat else "W₂²/ε") + ground, wanted, value))
-        first = seen.limit(lambda d, e=eps, g=found.slope * seen.t: d[:, 0] / e - g, 1.0)
+        first = seen.limit(partial(rescaled, column=0, scale=eps, logarithm=found.slope * seen.t), 1.0)
         rows.append(("W₁/ε" + (f" − {found.slope:.4g} ln 1/ε" if found.slope else ""), found.first, first))
         for what, wanted, value in rows:
             ask.equal(f"{name}: {what}", wanted, value, source="C2")
@@ -239,7 +255,7 @@ def competing(ask: Inquiry) -> dict[int, dict[float, tuple[Measured, Measured]]]
         for b in SWEEP if ask.full else CLAIMED:
             case = Case(COMPETING, ((1.0, 0.0), (0.0, b)), vanishing)
             seen = late(ask, case, (6.0, 24.0) if case.rates(2)[0] < 0.9 else (4.0, 14.0))
-            found = tuple(seen.rate(p, case.rates(p)[1]) for p in (1, 2))
+            found = seen.rate(1, case.rates(1)[1]), seen.rate(2, case.rates(2)[1])
             swept[vanishing][b] = found
             for p, name in ((1, "W₁"), (2, "W₂²")) if b in CLAIMED else ():
                 first, other = case.rates(p)
@@ -271,7 +287,7 @@ def on_the_sphere(ask: Inquiry) -> None:
 # ---- figures
 
 
-def draw_closed(errors: list, rows: tuple[Array, Array, Array]) -> Figure:
+def draw_closed(errors: list[ByDegree], rows: tuple[Array, Array, Array]) -> Figure:
     """Spectral errors by lmax; ⟨x,Ax⟩ and the log ratio of tokens over time."""
     figure = canvas(10.5, 3.5)
     left, middle, right = figure.subplots(1, 3)

@@ -8,9 +8,19 @@ again, and the depleted zone there keeps its *relative* accuracy (initial cells 
 others, no coordinates are ever subtracted).
 """
 
+from .antipodes import distances_to_antipodes, divided_between
 from .cells import CellMeasure
 from .initial import initial_cells
 from .marching import CellStep, carry, march_cells
 from .resolution import Resolution
 
-__all__ = ["CellMeasure", "CellStep", "Resolution", "carry", "initial_cells", "march_cells"]
+__all__ = [
+    "CellMeasure",
+    "CellStep",
+    "Resolution",
+    "carry",
+    "distances_to_antipodes",
+    "divided_between",
+    "initial_cells",
+    "march_cells",
+]

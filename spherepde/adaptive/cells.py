@@ -26,6 +26,8 @@ SHARE = 1e-2
 """A cell may take this fraction of the tolerance: a few hundred cells matter at a time."""
 MOST_NODES = 600_000
 """Nodes of a measure beyond which it is given up."""
+WITHIN = 0.25
+"""A cell that holds a point has a node nearer to it than this fraction of its extent."""
 FIELDS = ("along", "half_along", "across", "half_across", "images", "masses")
 
 
@@ -131,18 +133,43 @@ class CellMeasure:
         """Divide cells until none is too coarse. Raises NumericalError where that does not end."""
         return divided_until(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
 
-    def divided_at(self, normal: Array, rounds: int) -> CellMeasure:
-        """The same measure, its cells halved so often at the plane ⟨x, normal⟩ = 0, where an integrand jumps."""
+    def divided_at(self, normal: Array, rounds: int, share: float | None = None) -> CellMeasure:
+        """The same measure, its cells halved so often at a plane where an integrand jumps or has a kink.
+
+        ⟨x, normal⟩ = 0, or with ``share`` the level above which there is that much mass.
+        """
         cells, whole = self, []
         for _ in range(rounds):
             height = (cells.points @ normal).reshape(len(cells.along), -1)
-            cut = (height.min(axis=1) < 0.0) & (height.max(axis=1) > 0.0)
+            level = 0.0 if share is None else _joined([*whole, cells])._level(normal, share)
+            cut = (height.min(axis=1) < level) & (height.max(axis=1) > level)
             if not cut.any():
                 break
             whole.append(cells._take(~cut))
             parts = cells._take(cut)
             cells = parts.divided(np.repeat([[True, False][: self.dim - 1]], len(parts.along), axis=0))
         return _joined([*whole, cells]) if whole else cells
+
+    def divided_about(self, point: Array, rounds: int) -> CellMeasure:
+        """The same measure, its cells in two, or on S² in four, so often about a point where an integrand has a tip."""
+        cells, whole = self, []
+        for _ in range(rounds):
+            nodes = cells.images.reshape(len(cells.along), -1, self.dim)
+            span = np.linalg.norm(nodes.max(axis=1) - nodes.min(axis=1), axis=-1)
+            near = np.linalg.norm(nodes - point, axis=-1).min(axis=1) < WITHIN * span
+            if not near.any():
+                break
+            whole.append(cells._take(~near))
+            cells = cells._take(near)
+            cells = cells.divided(np.ones((len(cells.along), self.dim - 1), bool))
+        return _joined([*whole, cells]) if whole else cells
+
+    def _level(self, normal: Array, share: float) -> float:
+        """The ⟨x, normal⟩ above which there is that much mass, half way between two nodes."""
+        height = self.points @ normal
+        order = np.argsort(-height)
+        last = int(np.searchsorted(np.cumsum(self.weights[order]), share))
+        return float(height[order[max(last - 1, 0) : last + 1]].mean()) if last < len(order) else -1.0
 
     def divided(self, chosen: Mask) -> CellMeasure:
         """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""

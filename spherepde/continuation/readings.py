@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adaptive import CellMeasure
+from ..adaptive import CellMeasure, divided_between
 from ..attention import Budget
 from ..concentration import AntipodalLimit, series_name
 from ..diagnostics import Diagnostics
@@ -22,8 +22,6 @@ Modal = NDArray[np.complex128]
 
 LOST = ("entropy", "min_density")
 """Quantities that need values of the density, which nodes do not have."""
-ROUNDS = {2: 24, 3: 6}
-"""How often cells are halved at the plane between ±e before integrals that notice it, by dimension d."""
 SUMS = 1e-6
 """Relative error of the sums behind energies and entropies."""
 
@@ -40,11 +38,11 @@ class NodeReadings:
         return token_coefficients(angles(cells.points), cells.weights, self.space.lmax, self.space.threads)
 
     def halved(self, cells: CellMeasure) -> CellMeasure:
-        """The same measure, with small cells at the plane where distances to ±e have a kink and masses a jump."""
-        target = self.diagnostics.limit_space
+        """The same measure, with small cells where distances to ±e and transport to them have a kink."""
+        target, limit = self.diagnostics.limit_space, self.diagnostics.limit
         if target is None or target.dim != 1:
             return cells
-        return cells.divided_at(target.axis, ROUNDS[cells.dim])
+        return divided_between(cells, target.axis, _mass_plus(limit) if isinstance(limit, AntipodalLimit) else None)
 
     def observables(self, cells: CellMeasure) -> dict[str, Real]:
         """The quantities that carry error bars, of cells that were :meth:`halved`."""
@@ -121,9 +119,14 @@ def distances_to(target: DominantEigenspace, points: Real) -> Real:
 
 def _to_antipodes(limit: AntipodalLimit, cells: CellMeasure) -> dict[str, float]:
     """Distances to two antipodal atoms with their bounds, by name of the series."""
-    plus = limit.masses[0] / sum(limit.masses)
     found: dict[str, float] = {}
-    for cost, distance in wasserstein_cloud_antipodes(cells.points, limit.axis, plus, cells.weights).items():
+    here = wasserstein_cloud_antipodes(cells.points, limit.axis, _mass_plus(limit), cells.weights)
+    for cost, distance in here.items():
         name = series_name(cost)
         found |= {name: distance.value, f"{name}_lower": distance.lower, f"{name}_upper": distance.upper}
     return found
+
+
+def _mass_plus(limit: AntipodalLimit) -> float:
+    """The part of the mass that e receives."""
+    return limit.masses[0] / sum(limit.masses)

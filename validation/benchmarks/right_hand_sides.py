@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,9 +84,9 @@ def bare_transforms(space: Space, strengths: Sequence[float]) -> list[Timed]:
         band = space.band(max(2, kernel_bandwidth(space.dim, strength)))
         low = space.restrict(u, band.lmax)
         parts += [
-            lambda band=band, low=low: band.to_nodal(low, partition),
-            lambda band=band, low=low: band.to_nodal(low, radial),
-            lambda band=band, low=low: band.gradient(low, gradient),
+            partial(band.to_nodal, low, partition),
+            partial(band.to_nodal, low, radial),
+            partial(band.gradient, low, gradient),
         ]
     return [*parts, lambda: space.divergence(flux, rate, overwrite=True)]
 

@@ -240,11 +240,8 @@ def distance_rows(lmax: int = 191, beta: float = 100.0, repeats: int = 3) -> lis
     for cost in (Cost(2, "geodesic"), Cost(1, "geodesic")):
         start = circle.distance(before, target, cost)
         for name, given in (("", None), (", from the last save time", start)):
-            pair = paired_milliseconds(
-                lambda cost=cost, given=given: circle.distance(now, target, cost, given),
-                [lambda: model.explicit_terms(u)],
-                repeats,
-            )
+            work = partial(circle.distance, now, target, cost, given)
+            pair = paired_milliseconds(work, [lambda: model.explicit_terms(u)], repeats)
             rows.append(ratio_row(f"W_{cost.p:g} to a great circle{name}, lmax {lmax}", pair, "one right-hand side"))
     return rows
 

@@ -28,7 +28,9 @@ def canvas(width: float, height: float) -> Figure:
     return figure
 
 
-def with_bars(ax: Axes, x: ArrayLike, y: ArrayLike, bars: ArrayLike, label: str, colour: str, **options: Any) -> None:
+def with_bars(
+    ax: Axes, x: ArrayLike, y: ArrayLike, bars: ArrayLike, label: str | None, colour: str, **options: Any
+) -> None:
     """Measurements as a solid line of dots, each with its error bar."""
     settings: dict[str, Any] = {"fmt": "o-", "markersize": 4.0, "capsize": 2.0, "elinewidth": 0.9} | options
     ax.errorbar(x, y, np.broadcast_to(np.asarray(bars, float), np.shape(y)), color=colour, label=label, **settings)

@@ -17,10 +17,6 @@ class Measured(NamedTuple):
     bar: float
     origin: str
 
-    def __add__(self, other: Any) -> Measured:  # type: ignore[override]
-        origin, bar = other
-        return self.plus(origin, bar)
-
     def plus(self, origin: str, bar: float) -> Measured:
         """The same number with a further error: ``measured.plus("lmax 127 against 191", 2e-9)``."""
         return Measured(self.value, self.bar + abs(bar), f"{self.origin}; {origin}")

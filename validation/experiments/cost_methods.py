@@ -19,7 +19,7 @@ from spherepde.densities import Density
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.limit import limit_measure
 from spherepde.tokens import circle_quantiles, gauss_tokens, moments, sample_tokens, simulate_tokens, token_velocity
-from spherepde.transport import Cost, wasserstein_cloud_antipodes
+from spherepde.transport import CircleMeasure, Cost, wasserstein_cloud_antipodes
 
 MOST_DENSE = 3000
 """Up to so many tokens plain sums are used where a clever user would."""
@@ -66,13 +66,29 @@ class State:
     weights: np.ndarray | None = None
     coefficients: np.ndarray | None = None
 
+    def on_circle(self) -> CircleMeasure:
+        """As transport on S¹ takes it."""
+        if self.coefficients is not None:
+            return CircleMeasure.from_fourier(self.coefficients)
+        assert self.points is not None
+        return CircleMeasure.from_atoms(self.points, self.weights)
+
+    def angles(self) -> np.ndarray:
+        """Of the points, on S¹."""
+        assert self.points is not None
+        return np.arctan2(self.points[:, 1], self.points[:, 0])
+
+
+Rung = tuple[float | str, ...]
+"""What a method takes after the system."""
+
 
 @dataclass(frozen=True)
 class Point:
     """One rung at one time: seconds, errors of the second moment and of W₂ to the limit."""
 
     method: str
-    rung: tuple
+    rung: Rung
     time: float
     seconds: float
     moment: float
@@ -87,6 +103,7 @@ Method = Callable[..., Timed]
 def limit_mass(system: System) -> float:
     """Mass of Π♯ρ₀ at e₁."""
     limit = limit_measure(system.head(), system.density())
+    assert limit.points is not None and limit.weights is not None
     return float(limit.weights[np.argmax(limit.points[:, 0])])
 
 
@@ -141,8 +158,8 @@ def spectral(system: System, lmax: int, rtol: float) -> Timed:
     start = time.process_time()
     space = Circle(lmax) if system.dim == 2 else Sphere(lmax)
     model = ContinuityEquation(space, Softmax(system.head()))
-    options = {"rtol": rtol, "save_every": system.times[-1], "continuation": "none", "progress": False}
-    sim = Simulation(model, system.density(), **options)
+    saved, density = system.times[-1], system.density()
+    sim = Simulation(model, density, rtol=rtol, save_every=saved, continuation="none", progress=False)
     seconds = time.process_time() - start
     for until in system.times:
         start = time.process_time()

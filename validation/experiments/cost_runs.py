@@ -8,10 +8,10 @@ import numpy as np
 from claims import Measured
 from scipy.interpolate import CubicSpline
 
-from experiments.cost_methods import Point, State, System, cells, euler, placed_or_drawn, spectral
-from spherepde.transport import CircleMeasure, Cost, wasserstein_circle
+from experiments.cost_methods import Method, Point, Rung, State, System, cells, euler, placed_or_drawn, spectral
+from spherepde.transport import Cost, wasserstein_circle
 
-METHODS = {"plain tokens": euler, "fast tokens": placed_or_drawn, "placed tokens": placed_or_drawn}
+METHODS: dict[str, Method] = {"plain tokens": euler, "fast tokens": placed_or_drawn, "placed tokens": placed_or_drawn}
 METHODS |= {"adaptive nodes": cells, "density": spectral}
 
 FLAT2 = ((0.0, 0.0), (0.0, 0.0))
@@ -33,7 +33,7 @@ MILD = System("$S^2$, β = 10", SPECTRUM, ROUND, 10.0, (0.0, 0.8, 0.0), SKEW3, (
 LOG = float(np.log(100.0))
 MAIN = System("$S^2$, β = 100", SPECTRUM, ROUND, 100.0, (0.0, 0.8, 0.0), SKEW3, (1.0, LOG, 2.0 * LOG))
 
-Rungs = dict[str, tuple[tuple, ...]]
+Rungs = dict[str, tuple[Rung, ...]]
 CIRCLE: Rungs = {
     "plain tokens": ((1000, 0.1), (3162, 0.05), (10_000, 0.05)),
     "fast tokens": (("drawn", 10_000, 1e-4), ("drawn", 100_000, 1e-4)),
@@ -93,15 +93,16 @@ def reference_bars(system: System, full: bool) -> list[tuple[float, float]]:
     return [(moment, distance) for _, moment, distance in reference(system, full)]
 
 
-def rung_points(system: System, method: str, rung: tuple, full: bool) -> list[Point]:
+def rung_points(system: System, method: str, rung: Rung, full: bool) -> list[Point]:
     """One rung: a run, or for independent tokens several (seconds are means, errors root mean squares)."""
-    count = next((n for n in rung if n in SEEDS), None) if method in ("plain tokens", "fast tokens") else None
-    runs = [METHODS[method](system, *rung, *(() if count is None else (seed,))) for seed in range(SEEDS.get(count, 1))]
-    rows = [[(seconds, state) for seconds, state in one] for one in runs]
+    seeds = next((SEEDS[n] for n in rung if isinstance(n, int) and n in SEEDS), 1)
+    drawn = method in ("plain tokens", "fast tokens")
+    given = [(*rung, seed) for seed in range(seeds)] if drawn else [rung]
+    rows = [list(METHODS[method](system, *one)) for one in given]
     points = []
     for k, t in enumerate(system.times):
         exact = reference(system, full)[k][0]
-        moment = [np.linalg.norm(row[k][1].second - exact.second) for row in rows]
+        moment = [float(np.linalg.norm(row[k][1].second - exact.second)) for row in rows]
         distance = [row[k][1].distance - exact.distance for row in rows]
         seconds = float(np.mean([row[k][0] for row in rows]))
         points.append(Point(method, rung, t, seconds, _rms(moment), _rms(distance)))
@@ -133,7 +134,7 @@ def euler_bias(steps: tuple[int, ...]) -> np.ndarray:
     return np.array([np.linalg.norm(end.second - exact.second) for end in ends])
 
 
-def race(rungs: tuple[tuple[str, tuple], tuple[str, tuple]], repeats: int) -> list[list[float]]:
+def race(rungs: tuple[tuple[str, Rung], tuple[str, Rung]], repeats: int) -> list[list[float]]:
     """Seconds (method, repeat) of two rungs on S¹ at β = 20, t = 1, in turns."""
     seconds: list[list[float]] = [[], []]
     for _ in range(repeats):
@@ -156,12 +157,12 @@ def density_values() -> dict[str, Measured]:
         return float(np.mean(np.abs(np.fft.irfft(difference, 8192) * 8192)))
 
     def estimate(state: State) -> float:
-        angle = np.arctan2(state.points[:, 1], state.points[:, 0])
+        angle = state.angles()
         waves = np.array([np.mean(np.exp(-1j * k * angle)) for k in modes])
         return min(distance(waves * np.exp(-0.5 * (modes * h) ** 2)) for h in np.geomspace(3e-3, 0.3, 41))
 
     def differentiated(state: State) -> float:
-        angle = np.unwrap(np.arctan2(state.points[:, 1], state.points[:, 0]))
+        angle = np.unwrap(state.angles())
         angle = np.append(angle, angle[0] + 2.0 * np.pi)
         share = CubicSpline(angle, np.linspace(0.0, 1.0, angle.size))
         nodes = np.linspace(0.0, 2.0 * np.pi, 8192, endpoint=False)
@@ -188,7 +189,7 @@ def density_values() -> dict[str, Measured]:
 
 def true_distances(full: bool) -> dict[str, float]:
     """W₂ on S¹ at β = 20, t = 1 between states and ρ_t itself: no N equal atoms can be nearer than their spacing."""
-    exact = CircleMeasure.from_fourier(reference(EARLY, full)[0][0].coefficients)
+    exact = reference(EARLY, full)[0][0].on_circle()
     found = {}
     for name, (how, count) in {
         "10⁴ independent tokens": ("drawn", 10_000),
@@ -196,10 +197,7 @@ def true_distances(full: bool) -> dict[str, float]:
         "1024 quantiles": ("placed", 1024),
     }.items():
         ((_, state),) = placed_or_drawn(EARLY, how, count, 1e-8)
-        atoms = CircleMeasure.from_atoms(state.points, state.weights)
-        found[name] = wasserstein_circle(atoms, exact, Cost(2, "geodesic")).value
+        found[name] = wasserstein_circle(state.on_circle(), exact, Cost(2, "geodesic")).value
     ((_, state),) = spectral(EARLY, 63, 1e-8)
-    found["density, lmax 63"] = wasserstein_circle(
-        CircleMeasure.from_fourier(state.coefficients), exact, Cost(2, "geodesic")
-    ).value
+    found["density, lmax 63"] = wasserstein_circle(state.on_circle(), exact, Cost(2, "geodesic")).value
     return found

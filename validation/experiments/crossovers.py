@@ -129,9 +129,9 @@ def slope_limit(setting: Setting, runs: list[Crossover], coarser: list[Crossover
 
     ratio = HUMP if quantity == "turn" else setting.stragglers
     fine = found(runs, ratio)
-    fine += ("its change with the tolerance", found(coarser, ratio).value - fine.value)
+    fine = fine.plus("its change with the tolerance", found(coarser, ratio).value - fine.value)
     if ratio > HUMP:
-        fine += (f"its change with ratio {HUMP:g}", found(runs, HUMP).value - fine.value)
+        fine = fine.plus(f"its change with ratio {HUMP:g}", found(runs, HUMP).value - fine.value)
     return fine
 
 
@@ -140,5 +140,4 @@ def rate(runs: list[Crossover], coarser: list[Crossover], quantity: str, predict
     rates = [getattr(run, quantity) for run in runs]
     change = max(abs(one.value - getattr(other, quantity).value) for one, other in zip(rates, coarser, strict=True))
     worst = max(rates, key=lambda one: abs(one.value - predicted))
-    worst += ("largest change with the tolerance", change)
-    return worst
+    return worst.plus("largest change with the tolerance", change)

@@ -17,6 +17,7 @@ TURNING = ((1.0, -2.0), (0.5, 1.0))
 RIGID = ((1.0, -1.0), (1.0, 1.0))
 SPIRAL = ((1.0, -1.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.3))
 PERIOD = 2.0 * np.pi
+Matrix = tuple[tuple[float, ...], ...]
 
 DIRAC_VALUES = ((0.8, -1.1), (0.3, 0.5))
 DIRAC_START, DIRAC_TIME = (1.0, 0.0), 1.5
@@ -39,7 +40,7 @@ def opposite_end(setting: Setting, beta: float, tolerance: float) -> tuple[Measu
     """Rate of ∫(1 − x₂²) and what is left of it at the end, from a density that leans to e₂."""
     t, y = series(setting.head(beta), setting.density(0.1), 28.0, tolerance)
     dim = len(setting.values)
-    left = sum(y[:, dim + dim * i + i] for i in range(dim) if i != 1)
+    left = np.sum([y[:, dim + dim * i + i] for i in range(dim) if i != 1], axis=0)
     return rate_fit(t, left, (20.0, 28.0)), float(left[-1])
 
 
@@ -59,7 +60,7 @@ def polarised(beta: float, concentration: float, tolerance: float) -> tuple[floa
     return float(np.log(first / (1.0 - first))), float(np.log(last / (1.0 - last))), float(y[-1, 5])
 
 
-def turned(values: tuple, beta: float, until: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+def turned(values: Matrix, beta: float, until: float, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
     """Times and the angle of the mean in the plane of e₁ and e₂, unwrapped; its last column the third component."""
     dim = len(values)
     t, y = series(Head(np.array(values), beta=beta), fisher_bingham([0.8, 0.3, 0.4][:dim]), until, tolerance)
@@ -67,7 +68,7 @@ def turned(values: tuple, beta: float, until: float, tolerance: float) -> tuple[
     return t, np.column_stack([np.unwrap(np.arctan2(y[:, 1], y[:, 0])), third])
 
 
-def recurrence(values: tuple, beta: float, times: tuple[float, ...], tolerance: float) -> np.ndarray:
+def recurrence(values: Matrix, beta: float, times: tuple[float, ...], tolerance: float) -> np.ndarray:
     """W₂(ρ_t, ρ_{t+T/4}), geodesic, at some times; T the period."""
     head, density = Head(np.array(values), beta=beta), fisher_bingham([0.8, 0.3])
     wanted = sorted({time + late for time in times for late in (0.0, 0.25 * PERIOD)})
@@ -78,12 +79,10 @@ def recurrence(values: tuple, beta: float, times: tuple[float, ...], tolerance: 
     return np.array([wasserstein_circle(atoms[time], atoms[time + 0.25 * PERIOD]).value for time in times])
 
 
-def dirac_angle(beta: float, scores: tuple) -> Measured:
+def dirac_angle(beta: float, scores: Matrix) -> Measured:
     """Angle of the mean of a narrow cluster at the end, in the limit of no width."""
     head, found = Head(np.array(DIRAC_VALUES), B=np.array(scores), beta=beta), []
     for concentration in DIRAC_CONCENTRATIONS:
         _, y = series(head, von_mises_fisher(DIRAC_START, concentration), DIRAC_TIME, DIRAC_TOLERANCE)
         found.append(float(np.arctan2(y[-1, 1], y[-1, 0])))
-    limit = limit_of(found, 4.0)
-    limit += ("tolerance", DIRAC_TOLERANCE)
-    return limit
+    return limit_of(found, 4.0).plus("tolerance", DIRAC_TOLERANCE)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from spherepde import (
@@ -17,6 +18,7 @@ from spherepde import (
     Density,
     Hardmax,
     Head,
+    LimitMeasure,
     Simulation,
     Sphere,
     exact,
@@ -30,12 +32,14 @@ from spherepde.tokens import sample_tokens, simulate_tokens, token_velocity
 from spherepde.transport import (
     CircleMeasure,
     Cost,
+    Distance,
     wasserstein_circle,
     wasserstein_great_circle,
     wasserstein_semidiscrete,
 )
 
-Array = np.ndarray
+Array = NDArray[np.float64]
+Modal = NDArray[np.complex128]
 
 COMPETING = (1.0, 0.45)
 """VBᵀ on S¹ where two rates compete."""
@@ -124,7 +128,7 @@ TILTED = {
 # ---- nodes
 
 
-def whole(cells: CellMeasure) -> Array:
+def whole(cells: CellMeasure) -> NDArray[np.bool_]:
     """Every cell counts, however light: the mass left near E^⊥ makes the distances at late times."""
     return np.ones(len(cells.along), dtype=bool)
 
@@ -184,7 +188,9 @@ def circle_clock(case: Case, points: Array) -> Array:
 # ---- spectral solutions, and both against what is known
 
 
-def states(head: Head, density: Density, lmax: int, times: tuple[float, ...], rtol: float):
+def states(
+    head: Head, density: Density, lmax: int, times: tuple[float, ...], rtol: float
+) -> tuple[Circle | Sphere, list[Modal]]:
     """Space and coefficients of the spectral solution at increasing times, undamped."""
     space = Circle(lmax) if head.dim == 2 else Sphere(lmax)
     equation = ContinuityEquation(space, Hardmax(head), damping=0.0)
@@ -238,6 +244,18 @@ def trajectories(rtol: float) -> tuple[Array, Array, Array]:
     return times, paths**2 @ np.array(VALUES), ratio
 
 
+def atoms_of(limit: LimitMeasure) -> tuple[Array, Array]:
+    """±e and their masses: the limit for dim E = 1."""
+    assert limit.points is not None and limit.weights is not None
+    return limit.points, limit.weights
+
+
+def ring_of(limit: LimitMeasure) -> tuple[Array, Modal]:
+    """Basis of E and Fourier coefficients on its circle: the limit for dim E = 2."""
+    assert limit.basis is not None and limit.coefficients is not None
+    return limit.basis, limit.coefficients
+
+
 def transported(name: str, powers: tuple[float, ...], lmax: int, time: float) -> tuple[Array, list[Array]]:
     """Π♯ρ_t − Π♯ρ₀, and W_p(ρ_t, Π♯ρ₀) with the distance of its bounds by a solver of optimal transport for each p.
 
@@ -247,33 +265,35 @@ def transported(name: str, powers: tuple[float, ...], lmax: int, time: float) ->
     _, (u,) = states(case.head, case.density, lmax, (time,), RTOL[0])
     limit, now = (limit_measure(case.head, density) for density in (case.density, u))
     if case.dominant == 1:
-        changes = now.weights[:1] - limit.weights[:1]
+        changes = atoms_of(now)[1][:1] - atoms_of(limit)[1][:1]
     else:
-        changes = (now.coefficients[1:5] - limit.coefficients[1:5]).view(float)
+        changes = (ring_of(now)[1][1:5] - ring_of(limit)[1][1:5]).view(float)
     for p in powers:
         cost = Cost(p, "geodesic")
+        found: Distance
         if case.dim == 2:
-            atoms = CircleMeasure.from_atoms(limit.points, limit.weights)
+            atoms = CircleMeasure.from_atoms(*atoms_of(limit))
             found = wasserstein_circle(CircleMeasure.from_fourier(u), atoms, cost)
         elif case.dominant == 1:
-            found = wasserstein_semidiscrete(u, limit.points, limit.weights, cost)
+            found = wasserstein_semidiscrete(u, *atoms_of(limit), cost)
         else:
-            found = wasserstein_great_circle(u, limit.basis, limit.coefficients, cost, lmax=lmax)
+            found = wasserstein_great_circle(u, *ring_of(limit), cost, lmax=lmax)
         solved.append(np.array([found.value, found.upper - found.lower]))
     return changes, solved
 
 
-def late_images(name: str, time: float, tolerance: float) -> tuple[Array, float]:
+def late_images(name: str, time: float, tolerance: float) -> tuple[Array | Modal, float]:
     """Π♯ρ_t by nodes less Π♯ρ₀ by quadrature: the masses at ±e, or ∫e^{−ikφ} for k = 1 … 4; the quadrature's error."""
     case = TILTED[name]
     (cells,) = carried(case, (time,), tolerance)
     limit = limit_measure(case.head, case.density)
     if case.dominant == 1:
-        image = cells.integrate(1.0 * (cells.points @ limit.points.T > 0.0))
-        return image - limit.weights, limit.error
-    x, y = (cells.points @ limit.basis).T
-    image = cells.integrate(np.exp(-1j * np.outer(np.arctan2(y, x), [1, 2, 3, 4])))
-    return image - limit.coefficients[1:5], limit.error
+        points, masses = atoms_of(limit)
+        return cells.integrate((cells.points @ points.T > 0.0).astype(float)) - masses, limit.error
+    basis, coefficients = ring_of(limit)
+    x, y = (cells.points @ basis).T
+    waves = np.exp(-1j * np.outer(np.arctan2(y, x), [1, 2, 3, 4]))
+    return np.tensordot(cells.weights, waves, axes=1) - coefficients[1:5], limit.error
 
 
 def nearest(name: str, p: float, time: float, tolerance: float) -> float:

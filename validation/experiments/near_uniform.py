@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from claims import Measured, limit_of
+from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
@@ -15,6 +16,8 @@ from scipy.spatial.transform import Rotation
 from spherepde import Circle, ContinuityEquation, Head, Softmax, Sphere, Unnormalised, exact
 from spherepde.kernels import kernel_bandwidth
 from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
+
+Modal = NDArray[np.complex128]
 
 MODELS = {"softmax": Softmax, "unnormalised": Unnormalised}
 SPHERE = {2: "S¹", 3: "S²"}
@@ -55,14 +58,14 @@ def equation_of(
     return ContinuityEquation(space, MODELS[attention](Head(sign * np.eye(dim), beta=beta)), diffusion=diffusion)
 
 
-def uniform_state(equation: ContinuityEquation) -> np.ndarray:
+def uniform_state(equation: ContinuityEquation) -> Modal:
     """Coefficients of the uniform density."""
     u = np.zeros(equation.space.n_modal, complex)
     u[0] = 1.0 if equation.space.dim == 2 else (4.0 * np.pi) ** -0.5
     return u
 
 
-def noise(equation: ContinuityEquation, degrees: Sequence[int], seed: int = 0) -> np.ndarray:
+def noise(equation: ContinuityEquation, degrees: Sequence[int], seed: int = 0) -> Modal:
     """A real function with every order of those degrees, moduli ½ … 1 of the uniform coefficient, random phases."""
     space, rng = equation.space, np.random.default_rng(seed)
     u = rng.uniform(0.5, 1.0, space.n_modal) * np.exp(2j * np.pi * rng.random(space.n_modal))
@@ -71,16 +74,14 @@ def noise(equation: ContinuityEquation, degrees: Sequence[int], seed: int = 0) -
     return np.where(np.isin(space.degree, degrees), u, 0.0) * uniform_state(equation)[0]
 
 
-def marched(
-    equation: ContinuityEquation, u: np.ndarray, until: float, steps: int
-) -> Iterator[tuple[float, np.ndarray]]:
+def marched(equation: ContinuityEquation, u: Modal, until: float, steps: int) -> Iterator[tuple[float, Modal]]:
     """Times and states, from the start on, in equal steps of the solver's scheme."""
     yield 0.0, u.copy()
     for step in march(imex_step(equation, TABLEAUX["ark436"]), equation.norm, FixedStep(until / steps), u, 0.0, until):
         yield step.time, step.state.copy()
 
 
-def end_of(equation: ContinuityEquation, u: np.ndarray, until: float, steps: int) -> np.ndarray:
+def end_of(equation: ContinuityEquation, u: Modal, until: float, steps: int) -> Modal:
     """The last of those states."""
     *_, (_, state) = marched(equation, u, until, steps)
     return state
@@ -141,6 +142,7 @@ SYMMETRIES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "even": lambda degree, order: degree % 2 == 0,
     "three-fold": lambda degree, order: order % 3 == 0,
     "mirror-symmetric": lambda degree, order: (degree + order) % 2 == 0,
+    "rotated": lambda degree, order: degree >= 0,
 }
 SYMMETRY_TIME, SYMMETRY_STEPS = 3.0, 60
 TURN = Rotation.from_euler("zyz", (0.4, 1.1, -0.7)).as_matrix()
@@ -179,7 +181,7 @@ def from_noise(dim: int, attention: str, beta: float, seed: int) -> FromNoise:
     start, until = NOISE * noise(equation, range(1, 13), seed), NOISE_FOLDINGS / rates[k]
     up, down = (marched(equation, flat + sign * start, until, NOISE_STEPS) for sign in (1.0, -1.0))
 
-    def moduli(u: np.ndarray) -> np.ndarray:
+    def moduli(u: Modal) -> np.ndarray:
         square = np.bincount(space.degree, space.parseval * np.abs(u) ** 2)[:13] / space.parseval[0]
         return np.sqrt(square) / abs(flat[0])
 
@@ -192,8 +194,8 @@ def from_noise(dim: int, attention: str, beta: float, seed: int) -> FromNoise:
             break
     density = space.to_nodal(u) * space.area
     higher = (density > np.roll(density, 1)) & (density >= np.roll(density, -1)) & (density > 1.0)
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    return FromNoise(*columns[:4], np.unwrap(columns[4]), k, int(higher.sum()))
+    times, modes, deviations, sizes, phases = (np.array(column) for column in zip(*rows, strict=True))
+    return FromNoise(times, modes, deviations, sizes, np.unwrap(phases), k, int(higher.sum()))
 
 
 WHITE, GRID = 0.01, 10_000
@@ -247,14 +249,14 @@ def clusters(beta: float, lmax: int, steps: int, turn: float) -> Clusters:
     density, j = 2.0 * np.pi * space.to_nodal(u), np.arange(1, space.lmax + 1)
     tops = np.flatnonzero((density > np.roll(density, 1)) & (density >= np.roll(density, -1)) & (density > 1.0))
 
-    def slope(theta: float) -> float:
-        return float(-2.0 * np.imag(np.exp(1j * j * theta) @ (j * u[1:])) / (2.0 * np.pi))
+    def slope(angle: float) -> float:
+        return float(-2.0 * np.imag(np.exp(1j * j * angle) @ (j * u[1:])) / (2.0 * np.pi))
 
-    step = space.theta[1]
-    maxima = np.array([brentq(slope, space.theta[i] - step, space.theta[i] + step, xtol=1e-15) for i in tops])
+    theta = space.axes["theta"]
+    maxima = np.array([brentq(slope, theta[i] - theta[1], theta[i] + theta[1], xtol=1e-15) for i in tops])
     off = np.abs((maxima * k + phase + np.pi) % (2.0 * np.pi) - np.pi).max() / k
     forbidden = float(np.abs(u[np.arange(space.n_modal) % k != 0]).max())
-    return Clusters(space.theta, density, maxima, float(off), forbidden)
+    return Clusters(theta, density, maxima, float(off), forbidden)
 
 
 def broken(symmetry: str) -> tuple[float, float]:
@@ -265,7 +267,7 @@ def broken(symmetry: str) -> tuple[float, float]:
     """
     equation = equation_of(3, "softmax", 5.0, lmax=63)
     space, flat = equation.space, uniform_state(equation)
-    allowed = SYMMETRIES.get(symmetry, lambda degree, order: degree >= 0)(space.degree, space.order)
+    allowed = SYMMETRIES[symmetry](space.degree, space.order)
     start = flat + 0.1 * np.where(allowed, noise(equation, range(1, 5)), 0.0)
     turned = end_of(equation, space.rotate(start, TURN), SYMMETRY_TIME, SYMMETRY_STEPS)
     end = space.rotate(turned, TURN.T)

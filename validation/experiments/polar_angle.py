@@ -81,7 +81,7 @@ def polar_run(
         return -(series * moments) @ slopes / beta, (series * moments) @ values, moments
 
     def rate(_: float, s: np.ndarray) -> np.ndarray:
-        motion, partition, _ = state(s)
+        motion, partition = state(s)[:2]
         return motion / partition if attention == "softmax" else motion
 
     times = np.linspace(0.0, until, records)

@@ -125,6 +125,11 @@ def jump_shape(a: float) -> float:
     return float((RHO_PLUS - RHO_MINUS) * bell / (RHO_PLUS * ndtr(a) + RHO_MINUS * ndtr(-a)))
 
 
+def cusp_shape(a: float, alpha: float) -> float:
+    """The scaled error next to a cusp."""
+    return HEIGHT * bump(a, alpha)[1]
+
+
 def zero_shape(a: float, k: float) -> float:
     """The scaled error next to a zero."""
     M, slope = bump(a, k)

@@ -31,7 +31,7 @@ from spherepde import (
 from spherepde.adaptive import CellMeasure, initial_cells
 from spherepde.lagrangian import LagrangianFlow
 from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
-from spherepde.transport import CircleMeasure, Cost, ZonalMeasure, wasserstein_circle, wasserstein_zonal
+from spherepde.transport import CircleMeasure, Cost, Distance, ZonalMeasure, wasserstein_circle, wasserstein_zonal
 
 ATTENTION = {"softmax": Softmax, "unnormalised": Unnormalised}
 AXIS = {2: np.array([0.6, 0.8]), 3: np.array([2.0, -3.0, 6.0]) / 7.0}
@@ -71,6 +71,7 @@ def poisson_mean(dim: int, attention: str, beta: float, lmax: int, rtol: float) 
 
 def dirac_distances(dim: int) -> tuple[float, float, float]:
     """W₂² to the Dirac at the axis by the first moment, by transport, and how far transport's bounds are apart."""
+    found: Distance
     if dim == 2:
         state = poisson_state(2, "softmax", 1.0, DEGREE[2], 1e-9)
         mean = Circle(DEGREE[2]).moments(state)[1] @ AXIS[2]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from claims import Measured, canvas, with_bars
@@ -12,7 +13,24 @@ from matplotlib.figure import Figure
 from experiments.two_clusters import Pair
 
 
-def draw_rates(found: dict[str, tuple[float, Measured]]) -> Figure:
+class Threshold(NamedTuple):
+    """Rates of pairs measured around their zero, β by β, and where theory has it."""
+
+    betas: Sequence[float]
+    measured: Sequence[Measured]
+    pairs: Sequence[Pair]
+    exact: float
+
+
+class Recurrence(NamedTuple):
+    """W₂(ρ_t, ρ_{t+T/4}) over time, with error bars."""
+
+    times: Sequence[float]
+    distances: np.ndarray
+    bars: np.ndarray
+
+
+def draw_rates(found: Mapping[str, tuple[float, Measured]]) -> Figure:
     """Measured rates against theory, and how far off they are."""
     figure = canvas(8.6, 3.8)
     left, right = figure.subplots(1, 2)
@@ -47,7 +65,7 @@ def draw_rates(found: dict[str, tuple[float, Measured]]) -> Figure:
     return figure
 
 
-def draw_thresholds(curves: dict[str, tuple[Sequence[float], list[Measured], list[Pair], float]]) -> Figure:
+def draw_thresholds(curves: Mapping[str, Threshold]) -> Figure:
     """Rates against β around their zeros."""
     figure = canvas(4.2 * len(curves), 3.6)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
@@ -67,7 +85,7 @@ def draw_thresholds(curves: dict[str, tuple[Sequence[float], list[Measured], lis
     return figure
 
 
-def draw_rotation(found: dict[str, tuple[Sequence[float], np.ndarray, np.ndarray]]) -> Figure:
+def draw_rotation(found: Mapping[str, Recurrence]) -> Figure:
     """W₂ over time."""
     figure = canvas(5.2, 3.6)
     ax = figure.subplots()
