@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from .adaptive import CellMeasure, CellStep, Resolution, march_cells
 from .attention import Attention
-from .heads import Head
+from .errors import InputError
+from .heads import NUMBER, Head
 from .token_sums import token_attention
 from .tokens import token_velocity
 
@@ -29,11 +30,14 @@ class LagrangianFlow:
 
     ``tolerance`` is that of integrals of the measure, and of each time step, kept while that takes fewer than
     ``most_nodes`` (None: 600 000, and an error beyond). ``threads`` are for the sums.
+    Raises InputError for a tolerance that is no number > 0.
     """
 
     def __init__(
         self, attention: Attention, tolerance: float = 1e-9, *, most_nodes: int | None = None, threads: int = 1
     ) -> None:
+        if not (isinstance(tolerance, NUMBER) and np.isfinite(tolerance) and tolerance > 0.0):
+            raise InputError(f"nodes: tolerance = {tolerance!r}; expected a number > 0")
         self.attention = attention
         self.tolerance = tolerance
         self.most_nodes = most_nodes
@@ -73,7 +77,10 @@ class LagrangianFlow:
             yield step
 
     def seen(self, t: float, cells: CellMeasure, points: Real, weights: Real) -> Mask:
-        """Which cells (m,) are noticed by their own nodes among all the mass at points (n, d), with softmax."""
+        """Which cells (m,) are noticed among all the mass at points (n, d), with softmax.
+
+        By their own nodes, which attend to their surroundings, and by whoever asks for them, x = By/|By| for a node y.
+        """
         order, dim = cells.rule.order, cells.dim
         picked = [0, order // 2, order - 1]
         some = cells.images[:, picked] if dim == 2 else cells.images[:, picked][:, :, picked]
@@ -81,10 +88,14 @@ class LagrangianFlow:
         share, log_mass = np.zeros(len(mass)), np.full(len(mass), -np.inf)
         np.log(mass, out=log_mass, where=mass > 0.0)
         for head in self.attention.schedule.heads_at(t):
-            log_partition = self._attend(head, points, weights, nodes)[0]
-            own = head.beta * np.sum((nodes @ head.B) * nodes, axis=1) - log_partition
-            own = own.reshape(len(mass), -1).max(axis=1) + log_mass
-            share = np.maximum(share, np.exp(np.minimum(own, 0.0)))
+            wanted = nodes @ head.B.T
+            length = np.linalg.norm(wanted, axis=1, keepdims=True)
+            asking = np.divide(wanted, length, out=nodes.copy(), where=length > 0.0)
+            for queries in (nodes,) if np.allclose(asking, nodes) else (nodes, asking):
+                log_partition = self._attend(head, points, weights, queries)[0]
+                noticed = head.beta * np.sum((queries @ head.B) * nodes, axis=1) - log_partition
+                noticed = noticed.reshape(len(mass), -1).max(axis=1) + log_mass
+                share = np.maximum(share, np.exp(np.minimum(noticed, 0.0)))
         return np.asarray(share > self.tolerance**0.5)
 
     def _attend(self, head: Head, tokens: Real, weights: Real, targets: Real) -> tuple[Real, Real]:

@@ -12,6 +12,7 @@ from spherepde import (
     ContinuityEquation,
     Hardmax,
     Head,
+    InputError,
     Layers,
     Simulation,
     Softmax,
@@ -123,3 +124,28 @@ def test_long_after_the_grid_tolerances_agree():
         cells, flow = carried(Softmax(TERMINAL), polynomial([0.1, 0.2]), 12.0, tolerance)
         print(f"NUMBER nodes {cells.weights.size}, evaluations {flow.evaluations}")
         number(f"m11, tolerance {tolerance:g}", second_moment(cells)[0, 0], 0.57661935935, atol=allowed)
+
+
+def axis_of(sign, until):
+    """Direction (degrees) of the leading axis of an even density that waits for its depleted zone, heads (±V, ±B)."""
+    shape = np.array([[1.0, -0.5], [-0.5, 1.2]])
+    head = Head(sign * np.diag([1.5, 1.0]) @ shape, sign * np.linalg.inv(shape), beta=128.0)
+    cells = initial_cells(fisher_bingham([0.0, 0.0], [[0.1, -0.1], [-0.1, 0.0]]), 2, 1e-3)
+    for step in LagrangianFlow(Softmax(head), 1e-3).march(cells, 0.0, until):
+        cells = step.measure
+    second = cells.points.T @ (cells.weights[:, None] * cells.points)
+    x, y = np.linalg.eigh(second)[1][:, -1]
+    return np.degrees(np.arctan2(y, x)) % 180.0
+
+
+def test_light_cells_that_only_others_attend_to_are_followed():
+    """For even densities (−V, −B) moves like (V, B), but its tokens attend to their antipodes, never to themselves."""
+    assert axis_of(-1.0, 36.0) == pytest.approx(
+        axis_of(1.0, 36.0), abs=0.05
+    )  # 10 degrees off where only they are asked
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan"), "1e-9"])
+def test_a_tolerance_that_is_none(tolerance):
+    with pytest.raises(InputError, match=r"nodes: tolerance = .*; expected a number > 0"):
+        LagrangianFlow(Softmax(Head(np.eye(2))), tolerance)

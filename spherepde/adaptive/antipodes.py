@@ -13,19 +13,21 @@ from .cells import CellMeasure
 
 Array = NDArray[np.float64]
 
-ROUNDS = {2: 24, 3: 6}
-"""How often cells are halved where an integrand is not smooth, by dimension d."""
+ROUNDS = {2: 6, 3: 4}
+"""How often cells are cut along planes where an integrand has a kink, by dimension d,"""
+TIPS = {2: 16, 3: 2}
+"""and divided about points where it has a tip."""
 
 
 def divided_between(cells: CellMeasure, axis: ArrayLike, mass_plus: float | None = None) -> CellMeasure:
     """The same measure with small cells between two atoms at ±e, e = ``axis``, for integrals that notice where.
 
     At ±e their distances have tips; at ⟨x, e⟩ = 0 the smaller of both has a kink, and the mass about e ends. If e is to
-    receive ``mass_plus``, the transport ends at the level above which there is that much: its integrand has a kink there.
+    receive ``mass_plus``, the integrand of transport has a kink at the level above which there is that much.
     """
     pole, rounds = np.asarray(axis, dtype=np.float64), ROUNDS[cells.dim]
     for atom in (pole, -pole):
-        cells = cells.divided_about(atom, rounds)
+        cells = cells.divided_about(atom, TIPS[cells.dim])
     cells = cells.divided_at(pole, rounds)
     return cells if mass_plus is None else cells.divided_at(pole, rounds, mass_plus)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import NumericalError
 from .charts import embed
-from .cuts import level_cut
+from .cuts import level_cut, plane_cut
 from .resolution import Resolution, Rule, rule_of
 
 Array = NDArray[np.float64]
@@ -134,21 +134,33 @@ class CellMeasure:
         return divided_until(self, lambda cells: cells.excess(resolution, seen), "the flow map", resolution.most_nodes)
 
     def divided_at(self, normal: Array, rounds: int, share: float | None = None) -> CellMeasure:
-        """The same measure, its cells halved so often at a plane where an integrand jumps or has a kink.
+        """The same measure, its cells cut along a plane where an integrand jumps or has a kink.
 
-        ⟨x, normal⟩ = 0, or with ``share`` the level above which there is that much mass.
+        ⟨x, normal⟩ = 0, or with ``share`` the level above which there is that much mass, found anew in each of so many
+        ``rounds``. A cell that the plane enters and leaves by neighbouring sides is halved first, either way in turn.
         """
         cells, whole = self, []
-        for _ in range(rounds):
-            height = (cells.points @ normal).reshape(len(cells.along), -1)
+        for round_ in range(rounds):
             level = 0.0 if share is None else _joined([*whole, cells])._level(normal, share)
-            cut = (height.min(axis=1) < level) & (height.max(axis=1) > level)
-            if not cut.any():
+            cut, met, crossed = plane_cut(self.rule, cells.images, normal, level)
+            if not met.any():
                 break
-            whole.append(cells._take(~cut))
-            parts = cells._take(cut)
-            cells = parts.divided(np.repeat([[True, False][: self.dim - 1]], len(parts.along), axis=0))
+            whole.append(cells._take(~met))
+            parts = cells._take(crossed)._across(cut[crossed]) if crossed.any() else []
+            rest = cells._take(met & ~crossed)
+            if len(rest.along) and self.dim == 3 and round_ % 2 == 0:
+                parts += rest._along()
+            elif len(rest.along):
+                parts += rest._across(np.zeros(rest.across.shape))
+            cells = _joined(parts)
         return _joined([*whole, cells]) if whole else cells
+
+    def _level(self, normal: Array, share: float) -> float:
+        """The ⟨x, normal⟩ above which there is that much mass, between nodes by interpolation."""
+        height = -(self.points @ normal)
+        order = np.argsort(height)
+        weights = self.weights[order]
+        return -float(np.interp(share, np.cumsum(weights) - 0.5 * weights, height[order]))
 
     def divided_about(self, point: Array, rounds: int) -> CellMeasure:
         """The same measure, its cells in two, or on S² in four, so often about a point where an integrand has a tip."""
