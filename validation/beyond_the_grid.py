@@ -40,7 +40,7 @@ PARAMETERS = {"full": False, "tolerance": 1e-7, "until": 12.0, "beta": 20.0}
 
 EXPERIMENT = Path(__file__).parents[1] / "data" / "sphere_softmax.toml"
 AGREEMENT, SEAM, SECONDS = 1e-5, 1e-8, 120.0
-TIMES = np.log(100.0) * np.array([1.0, 2.0])
+TIMES = [float(k * np.log(100.0)) for k in (1, 2)]
 RECORDED = "wasserstein_2_geodesic"
 
 
@@ -66,7 +66,7 @@ def by_characteristics(path: Path, tolerance: float) -> list[tuple[float, int, f
         limit = json.loads(run.attributes["limit_measure"])
     began, found = time.monotonic(), []
     rho = Characteristics(path)
-    for cells in rho.measures(np.minimum(TIMES, rho.until), tolerance):
+    for cells in rho.measures(np.minimum(TIMES, rho.until).tolist(), tolerance):
         distances = distances_to_antipodes(cells, limit["axis"], limit["masses"][0])
         value = next(d.value for cost, d in distances.items() if cost.p == 2.0 and cost.ground == "geodesic")
         found.append((value, cells.weights.size, time.monotonic() - began))

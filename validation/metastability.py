@@ -66,6 +66,8 @@ CIRCLE = (
 SPHERE = Setting((1.0, 1.4, 0.3), (2.0, 0.5, 0.5), 2.0)
 CIRCLE_BETAS, SPHERE_BETAS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0), (20.0, 40.0, 80.0, 160.0)
 QUICK_BETAS, QUICK_TOLERANCES = (320.0, 640.0, 1280.0, 2560.0), (1e-3, 1e-4)
+WINDOW = {**dict.fromkeys(CIRCLE, (20.0, 640.0)), CIRCLE[3]: (80.0, 640.0), SPHERE: (20.0, 160.0)}
+"""Where slopes of t_turn are those of the law, without extrapolation: to 2 %."""
 CIRCLE_TOLERANCES, SPHERE_TOLERANCES = (1e-4, 1e-5), (3e-3, 1e-3)
 
 # ---- the exit
@@ -80,8 +82,8 @@ SPECTRAL = {True: ((64.0, (127, 255)),), False: ((16.0, (95, 127)),)}
 """β and lmax at which the spectral solver is asked too, by full."""
 WORST = "largest relative change with ten times the tolerance, over β"
 """A single change may vanish by accident."""
-FEW, MANY = 512, 2048
-TOKEN_RUNS = (*((beta, FEW) for beta in (8.0, 16.0, 32.0, 64.0, 128.0)), (64.0, MANY))
+FEW, MANY = 512, (512, 1024, 2048, 4096)
+TOKEN_RUNS = (*((beta, FEW) for beta in (8.0, 16.0, 32.0)), *((beta, count) for beta in (64.0, 128.0) for count in MANY))
 EARLY = {"independent": 64.0, "at quantiles": 128.0}
 """β from which tokens leave clearly early; at quantiles only where the wait is long by then (the last two S)."""
 LATER = 1.25
@@ -148,6 +150,13 @@ def degenerate(ask: Inquiry) -> None:
     ask.figure("lifetimes", draw, "Two clusters of mass ½ under V = I: rate of escape and time until they merge.")
 
 
+def fitted_excess(setting: Setting, runs: list[Crossover]) -> float:
+    """Slope of t_turn over log β by least squares in the setting's window, relative to 1/(2c), less 1."""
+    low, high = WINDOW[setting]
+    points = [(np.log(run.beta), run.turn) for run in runs if low <= run.beta <= high]
+    return float(np.polyfit(*zip(*points, strict=True), 1)[0] * 2.0 * setting.contraction - 1.0)
+
+
 def turning(ask: Inquiry) -> None:
     """v₂ > v₁."""
     ask.heading("v₂ > v₁: the turn at log β/(2c)")
@@ -163,6 +172,10 @@ def turning(ask: Inquiry) -> None:
         local = ", ".join(f"{(b.turn - a.turn) / np.log(2.0):.4f}" for a, b in pairwise(fine))
         ask.say(f"{setting}, β = {betas[0]:g} … {betas[-1]:g}: local slopes {local}")
         slope = 0.5 / setting.contraction
+        if ask.full:
+            (low, high), (off, rough) = WINDOW[setting], (fitted_excess(setting, runs) for runs in (fine, coarse))
+            what = f"slope of t_turn through β = {low:g} … {high:g}, relative distance from 1/(2c); {setting}"
+            ask.at_most(what, 0.02, Measured(abs(off), abs(off - rough), "tolerance times 10"), source="C7")
         what = f"slope of t_turn in log β: 1/(2c); {setting}"
         ask.equal(what, slope, slope_limit(setting, fine, coarse, "turn"), source="C7", excluded=2.0 * slope)
         if flat:
@@ -203,9 +216,10 @@ def exits(ask: Inquiry) -> None:
         shown[name] = (times, tokens)
         for kind, beta in EARLY.items():
             if kind == "independent" or (ask.full and shape in SHAPES[1:]):
-                early = tokens[beta, FEW][kind].times(1.0 / times[beta].value)
-                what = f"exit of {FEW} tokens {kind} at β = {beta:g} over that of the density, {name}: earlier"
-                ask.at_most(what, 1.0, early)
+                for count in (FEW, MANY[-1]) if ask.full else (FEW,):
+                    early = tokens[beta, count][kind].times(1.0 / times[beta].value)
+                    what = f"exit of {count} tokens {kind} at β = {beta:g} over that of the density, {name}: earlier"
+                    ask.at_most(what, 1.0, early)
     ask.figure("exits", partial(draw_exits, shown), "Exit time against β: mean field, and tokens by their number.")
 
 

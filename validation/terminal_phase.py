@@ -140,9 +140,8 @@ def escaping(ask: Inquiry) -> None:
         ask.equal(
             f"escape rate v₂ − v₁, {rest}", setting.escape, rate(fine, coarse, "escape", setting.escape), source="C7"
         )
-        if flat:  # on S² too few nodes for quartiles of x₂
-            narrowing = rate(fine, coarse, "narrowing", setting.values[0])
-            ask.equal(f"rate of the width v₁, {rest}", setting.values[0], narrowing, source="C7")
+        narrowing = rate(fine, coarse, "narrowing", setting.values[0])
+        ask.equal(f"rate of the width v₁, {rest}", setting.values[0], narrowing, source="C7")
     (rough, _), (end, left) = (ask.part(opposite_end, ESCAPES[0], 20.0, tolerance) for tolerance in tolerances(ask))
     end = end.plus("tolerance times 10", end.value - rough.value)
     ask.equal(

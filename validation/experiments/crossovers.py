@@ -14,10 +14,10 @@ from spherepde.adaptive import CellMeasure
 from spherepde.densities import Density
 
 ASYMMETRY = 1e-3
-ESCAPED, NARROWED = (1e-5, 1e-9), (1e-4, 1e-7)
-"""βs² between which the late rates are measured, approached like βs²: escape; width, whose quartiles end earlier."""
-QUARTILES = 1.3489795
-"""Distance of the quartiles of a Gaussian, in standard deviations."""
+ESCAPED, NARROWED = (1e-5, 1e-9), {2: (1e-4, 1e-7), 3: (1e-2, 1e-5)}
+"""βs² between which the late rates are measured, approached like βs²: escape; width, by d: as long as steps tell it."""
+CORE = 0.3
+"""Distance from e₁ at the start of those by whom the width is told."""
 LONG = 60.0
 HUMP = 2.0**0.5
 """By what the error of a local slope of t_turn falls as β doubles: parts of either sign, 1/β and slower."""
@@ -80,18 +80,20 @@ class Crossover:
 
 
 def cluster(measure: CellMeasure, beta: float) -> tuple[float, float]:
-    """Displacement of the half at +e₁ towards e₂, and βs², s the width of the Gaussian with the same quartiles.
+    """Displacement of the half at +e₁ towards e₂, and βs², s the width along e₂ of what began within 0.3 of e₁.
 
-    The displacement is the tangent of the mean's angle: a Dirac's grows as e^{(v₂−v₁)t}. A variance would tell of the
-    stragglers from the depleted zone: of little mass, but further out than a narrow cluster is wide.
+    The displacement is the tangent of the mean's angle: a Dirac's grows as e^{(v₂−v₁)t}. A width of the whole half
+    would tell of the stragglers from the depleted zone: of little mass, but further out than a narrow cluster is wide.
+    That of the core is an integral of smooth functions of the start, which nodes resolve however narrow it is now.
     """
     half = measure.points[:, 0] > 0.0
     x, w = measure.points[half], measure.weights[half]
     mean = w @ x
-    order = np.argsort(x[:, 1])
-    below = np.cumsum(w[order]) - 0.5 * w[order]
-    low, high = np.interp(np.array([0.25, 0.75]) * w.sum(), below, x[order, 1])
-    return float(mean[1] / mean[0]), float(beta * ((high - low) / QUARTILES) ** 2)
+    began = measure.initial()[0].reshape(len(half), -1)[half]
+    core = w * np.exp((began[:, 0] - 1.0) / CORE**2)
+    core /= core.sum()
+    spread = core @ (x[:, 1] - core @ x[:, 1]) ** 2
+    return float(mean[1] / mean[0]), float(beta * spread)
 
 
 def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
@@ -111,7 +113,8 @@ def crossover(setting: Setting, beta: float, tolerance: float) -> Crossover:
     turn = float(lows[np.argmin(log_moved(lows))])
     late = width < ESCAPED[0]
     escape = line_fit(t[late], np.log(moved[late]))
-    late = (width < NARROWED[0]) & (width > NARROWED[1])
+    high, low = NARROWED[len(setting.values)]
+    late = (width < high) & (width > low)
     narrowing = line_fit(t[late], 0.5 * np.log(width[late])).times(-1.0)
     return Crossover(beta, t, moved, width, turn, float(np.exp(log_moved(turn))), escape, narrowing)
 

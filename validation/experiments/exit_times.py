@@ -86,7 +86,8 @@ def token_exits(shape: tuple[float, float], beta: float, count: int, until: floa
     """Exit times of tokens at quantiles, and the mean over seeds of independent ones with its 95 %."""
     quantiles = circle_quantiles(DENSITY, count)
     fine, coarse = (token_exit(shape, beta, quantiles, until, rtol) for rtol in (1e-6, 1e-5))
-    several = [token_exit(shape, beta, sample_tokens(DENSITY, 2, count, seed=k), until) for k in range(SEEDS)]
+    drawn = (sample_tokens(DENSITY, 2, count, seed=k) for k in range(SEEDS))
+    several = [token_exit(shape, beta, start, until, 1e-5) for start in drawn]
     spread = stats.t.ppf(0.975, SEEDS - 1) * np.std(several, ddof=1) / np.sqrt(SEEDS)
     return {
         "at quantiles": Measured(fine, abs(fine - coarse), "tolerance of the integrator"),

@@ -62,10 +62,11 @@ def draw_crossovers(found: dict[Setting, list[Crossover]]) -> Figure:
     left.set(xlabel=TIME_LABEL, ylabel="displacement of the cluster at $e_1$ (tangent)", xlim=(0.0, after[-1] + 1.0))
     left.set_title(str(setting), fontsize=9)
     left.legend(fontsize=7)
-    for k, (one, several) in enumerate(found.items()):
+    for k, (case, several) in enumerate(found.items()):
         betas, turns = np.array([run.beta for run in several]), np.array([run.turn for run in several])
-        with_bars(right, betas, turns, 0.0, str(one), SERIES[k % len(SERIES)], fmt="o" if len(one.values) == 2 else "s")
-        line = turns[-1] + 0.5 / one.contraction * np.log(betas / betas[-1])
+        marker = "o" if len(case.values) == 2 else "s"
+        with_bars(right, betas, turns, 0.0, str(case), SERIES[k % len(SERIES)], fmt=marker)
+        line = turns[-1] + 0.5 / case.contraction * np.log(betas / betas[-1])
         theory(right, betas, line, "slope 1/(2c)" if k == len(found) - 1 else None)
     powers_of_two(right, sorted({run.beta for several in found.values() for run in several}))
     right.set(ylabel=r"$t_{\mathrm{turn}}$ (dimensionless)")
