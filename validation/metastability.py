@@ -83,7 +83,10 @@ SPECTRAL = {True: ((64.0, (127, 255)),), False: ((16.0, (95, 127)),)}
 WORST = "largest relative change with ten times the tolerance, over β"
 """A single change may vanish by accident."""
 FEW, MANY = 512, (512, 1024, 2048, 4096)
-TOKEN_RUNS = (*((beta, FEW) for beta in (8.0, 16.0, 32.0)), *((beta, count) for beta in (64.0, 128.0) for count in MANY))
+TOKEN_RUNS = (
+    *((beta, FEW) for beta in (8.0, 16.0, 32.0)),
+    *((beta, count) for beta in (64.0, 128.0) for count in MANY),
+)
 EARLY = {"independent": 64.0, "at quantiles": 128.0}
 """β from which tokens leave clearly early; at quantiles only where the wait is long by then (the last two S)."""
 LATER = 1.25
@@ -153,8 +156,9 @@ def degenerate(ask: Inquiry) -> None:
 def fitted_excess(setting: Setting, runs: list[Crossover]) -> float:
     """Slope of t_turn over log β by least squares in the setting's window, relative to 1/(2c), less 1."""
     low, high = WINDOW[setting]
-    points = [(np.log(run.beta), run.turn) for run in runs if low <= run.beta <= high]
-    return float(np.polyfit(*zip(*points, strict=True), 1)[0] * 2.0 * setting.contraction - 1.0)
+    inside = [run for run in runs if low <= run.beta <= high]
+    slope = np.polyfit(np.log([run.beta for run in inside]), [run.turn for run in inside], 1)[0]
+    return float(slope * 2.0 * setting.contraction - 1.0)
 
 
 def turning(ask: Inquiry) -> None:

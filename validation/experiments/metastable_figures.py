@@ -80,8 +80,8 @@ def draw_exits(found: Exits) -> Figure:
     figure = canvas(3.6 * len(found) + 0.8, 4.0)
     panels = figure.subplots(1, len(found), squeeze=False)[0]
     for ax, (name, (times, tokens)) in zip(panels, found.items(), strict=True):
-        values, bars, _ = zip(*times.values(), strict=True)
-        with_bars(ax, list(times), values, bars, "mean field", "k", fmt="s-")
+        exact = list(times.values())
+        with_bars(ax, list(times), [m.value for m in exact], [m.bar for m in exact], "mean field", "k", fmt="s-")
         rows = {(count, kind) for (_, count), kinds in tokens.items() for kind in kinds}
         for k, (count, kind) in enumerate(sorted(rows)):
             chosen = [(beta, kinds[kind]) for (beta, number), kinds in tokens.items() if number == count]
