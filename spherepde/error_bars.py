@@ -2,8 +2,9 @@
 
 The bar of an observable is the largest component of |run − companion| plus the sum over the steps of what the embedded
 error would change: the first covers the truncation in space, the second that in time. Quantities that converge like
-1/lmax only once the density is unresolved (W₁, whose cost has a kink where the mass gathers) get the error that this
-order implies for the companion: the difference times r/(r − 1), r the ratio of the two degrees.
+1/lmax only once the density is unresolved (distances: W₁ has a tip where the mass gathers, W₂ notices how much of it is
+on either side) get the error that this order implies for the companion: the difference times r/(r − 1), r the ratio of
+the two degrees.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from spherepde.steppers import TABLEAUX, FixedStep, imex_step, march
 
 Modal = NDArray[np.complex128]
 
-MODELS = {"softmax": Softmax, "unnormalised": Unnormalised}
+MODELS: dict[str, type[Softmax] | type[Unnormalised]] = {"softmax": Softmax, "unnormalised": Unnormalised}
 SPHERE = {2: "S¹", 3: "S²"}
 AMPLITUDE = 1e-5
 """Of a mode, relative to the uniform density: what modes do to each other is its square, round-off 1e-16 over it."""
