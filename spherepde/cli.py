@@ -10,8 +10,8 @@ import typer
 from h5py import is_hdf5
 
 from .agreement import SAMPLES
-from .archive import run_or_reference
-from .comparing import compare_tokens
+from .archive import reference_meant, run_or_reference
+from .comparing import compare_tokens, out_folder
 from .config import load_config
 from .errors import InputError, one_sentence
 from .experiment import build_simulation, resume_simulation
@@ -64,7 +64,9 @@ def resume(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="RUN.h5|CONFIG.toml", help="a run file or a configuration")],
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN.h5|CONFIG.toml|NAME", help="a run file, a configuration or a reference run")
+    ],
     settings: Annotated[list[str] | None, typer.Option("--set", help="override, like space.lmax=511")] = None,
 ) -> None:
     """Say on one screen what a run file holds and how far to trust it, or what a configuration would do and take."""
@@ -75,6 +77,10 @@ def info(
         return
     if settings:
         raise InputError(f"{path} is not a configuration: expected no --set")
+    known = reference_meant(path)
+    if known is not None:
+        print(f"{known!r}\n\n{verdict(known)}")
+        return
     with RunFile(path) as opened:
         print(describe(opened))
         print()
@@ -90,6 +96,9 @@ def plot(
     """Draw density, moments, distance to E, energy and spectrum from a run file."""
     from .plots import plot_run  # matplotlib only when asked for
 
+    if reference_meant(path) is not None:
+        again = f"the run file that 'spherepde run' writes from the {path.stem}.toml beside it"
+        raise InputError(f"{path} is a reference run, which holds no density to draw; expected {again}")
     for figure in plot_run(path, out, zoom=zoom):
         print(figure)
 
@@ -97,8 +106,8 @@ def plot(
 @app.command()
 def validate(
     tokens: Annotated[Path, typer.Argument(metavar="TOKENS.npz", help="token trajectories of any code")],
-    against: Annotated[str, typer.Option(metavar="RUN.h5|NAME", help="run file, or reference run, to hold them to")],
-    out: Annotated[Path | None, typer.Option(help="folder for figure and JSON (default: beside the tokens)")] = None,
+    against: Annotated[str, typer.Option(metavar="RUN.h5|NAME", help="run file or reference run to hold them to")],
+    out: Annotated[Path | None, typer.Option(help="folder for figure and JSON (default: TOKENS_agreement)")] = None,
     samples: Annotated[int, typer.Option(help="exact samples that make the band, at least 99")] = SAMPLES,
     seed: Annotated[int, typer.Option(help="seed of the exact samples")] = 0,
     interacting: Annotated[
@@ -110,12 +119,13 @@ def validate(
     """Say whether particles of any code follow the mean field of a run as closely as an exact sample would.
 
     TOKENS.npz (numpy.savez) holds t (T,), x (T, N, d) unit vectors or angles (T, N), and optionally weights (N,) or
-    (T, N) of sum 1. Tokens outside the 99 % band of independent samples are held to samples that interact as the model
-    says. Exit status 0: inside a band; 1: outside; 2: bad input.
+    (T, N) of sum 1. Tokens are held to their own first ones, moved accurately, and where that says nothing to exact
+    samples: independent ones, then ones that interact as the model says. Exit status 0: inside; 1: outside; 2: bad
+    input, or no comparison possible.
     """
     from .plots.agreement import plot_agreement  # matplotlib only when asked for
 
-    folder = tokens.with_suffix("") if out is None else out
+    folder = out_folder(tokens.with_name(f"{tokens.stem}_agreement") if out is None else out)
     run = run_or_reference(against)
     agreement = compare_tokens(tokens, run, samples=samples, seed=seed, interacting=interacting, progress=not quiet)
     print(agreement)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
+from .errors import InputError
 from .heads import DominantEigenspace, Head
 from .layer_arrays import SAME_TIME
 from .memory import readable
@@ -22,6 +24,33 @@ RECORDED = "wasserstein_2_geodesic"
 """The series of W₂(ρ_t, Π♯ρ₀) that the summary and the verdict speak of."""
 FEWEST = 6
 """A layer of fewer rows gets no balance: the error of its quadrature is all that could be seen."""
+
+
+class Recorded(Protocol):
+    """A run file or a reference run, as far as series and configuration say what it shows."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its configuration."""
+        ...
+
+    @property
+    def series(self) -> dict[str, Real]:
+        """Every recorded quantity by name, and the times "t"."""
+        ...
+
+
+def refuse_empty(run: Recorded) -> None:
+    """Raise InputError for a file without a single record, or one that names no model."""
+    if not len(run.series["t"]):
+        raise InputError(f"{run.path} holds no snapshot yet: nothing to describe")
+    if not {"model", "initial", "space", "time"} <= set(run.config):
+        raise InputError(f"{run.path} does not say which model it ran: nothing to describe without a configuration")
 
 
 def head_of(config: dict[str, Any]) -> Head | None:
@@ -93,7 +122,8 @@ def _until(horizon: float) -> str:
 
 
 def describe(run: RunFile) -> str:
-    """The summary that ``info`` prints."""
+    """The summary that ``info`` prints. Raises InputError for a file without a record, or without a configuration."""
+    refuse_empty(run)
     config, attributes, series = run.config, run.attributes, run.series
     t = series["t"]
     time, space = config["time"], config["space"]
@@ -149,8 +179,12 @@ def describe(run: RunFile) -> str:
 
 
 def _course(t: Real, values: Real) -> str:
-    """The first and the last value; between them the least and its time, if that is below half of both."""
-    start, end, low = float(values[0]), float(values[-1]), int(np.nanargmin(values))
+    """The first and the last value known; between them the least and its time, if that is below half of both."""
+    known = np.isfinite(values)
+    if not known.any():
+        return "not known"
+    t, values = t[known], values[known]
+    start, end, low = float(values[0]), float(values[-1]), int(np.argmin(values))
     least = f" → {values[low]:.6f} (t = {t[low]:.4g})" if 2.0 * values[low] < min(start, end) else ""
     return f"{start:.6f}{least} → {end:.6f}"
 

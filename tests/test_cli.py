@@ -144,6 +144,28 @@ def test_files_that_are_no_run_files(cli, command, kind):
     assert (path.read_bytes() if path.exists() else None) == before
 
 
+@pytest.mark.parametrize("attention", ["softmax", "hardmax"])
+def test_a_run_killed_before_its_first_record(cli, attention):
+    """All commands that read it say the same, none with a traceback."""
+    cli("run", "config.toml", "--quiet", *([] if attention == "softmax" else ["--set", 'model.attention="hardmax"']))
+    with h5py.File("run.h5", "r+") as file:
+        file.attrs["records"] = np.zeros_like(file.attrs["records"])
+    angles = np.linspace(0.0, 6.0, 40)
+    np.savez("mine.npz", t=[0.0], angles=angles[None])
+    for command in (["info", "run.h5"], ["plot", "run.h5"], ["validate", "mine.npz", "--against", "run.h5", "--quiet"]):
+        status, out, err = cli(*command)
+        assert status == 2 and out == "" and err.count("\n") == 1
+        assert "run.h5 holds no snapshot yet: nothing to " in err
+
+
+def test_info_of_a_file_that_names_no_model(cli):
+    cli("run", "config.toml", "--quiet")
+    with h5py.File("run.h5", "r+") as file:
+        file.attrs["config"] = "{}"
+    status, _, err = cli("info", "run.h5")
+    assert status == 2 and "run.h5 does not say which model it ran" in err and err.count("\n") == 1
+
+
 def test_resume_without_a_checkpoint(cli):
     cli("run", "config.toml", "--quiet")
     Path("run.ckpt.h5").unlink()

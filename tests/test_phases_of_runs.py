@@ -204,6 +204,7 @@ def test_degenerate_run_is_not_said_to_escape(opened):
     found, table = read_phases(run), table_of_phases(run)
     assert not found.left and "not by t = 4" in row(table, "cluster displacement turns")
     assert "too little to measure" in row(table, "escape rate") and "λ(2 − a − a′)" in table
+    assert table_of_phases(run, found) == table
     assert "no final axis" in row(table, "axis at t = 4") and "half way" not in table
 
 
@@ -214,6 +215,39 @@ def test_run_whose_clusters_v_does_not_keep(opened):
     assert f"t = {found.end.exit:.3f}" in row(table, "half way (exit)")
     assert "at the speed 0.3 = |P_eVe|" in row(table, "terminal") and "grows with β, not log β" in table
     number("angle between E and the axis of V", found.end.off_target + found.end.off_final, 0.33655, atol=2e-3)
+
+
+# ---- what the verdict makes of them
+
+
+def test_a_run_that_left_is_told_as_a_story(opened):
+    """C7 at β = 20: closest to E, then half way to e₂. Nothing is measured beyond the closest approach."""
+    run = opened("turning")
+    found, sentence = read_phases(run), verdict(run).splitlines()[-1]
+    closest = run.series["t"][int(np.argmin(run.series["distance_to_E"]))]
+    assert sentence.startswith(f"verdict: CONCENTRATION on E until t = {closest:.2f}, ")
+    turn, half_way = found.terminal.turn, found.terminal.exit
+    assert (
+        f"E was left: clusters turned at t = {turn:.2f}, half way to the final axis at t = {half_way:.2f}" in sentence
+    )
+    assert f"{np.degrees(found.terminal.off_final):.2g}° from the final axis at t = " in sentence
+
+
+def test_a_run_that_left_early_is_not_too_short(opened):
+    """V does not keep e: the distance falls even while the clusters go, since the final axis is near E."""
+    run = opened("drift")
+    half_way, judgement = read_phases(run).end.exit, verdict(run)
+    assert np.argmin(run.series["distance_to_E"]) > 0.9 * len(run.series["t"])
+    assert "verdict: PARTIAL CONCENTRATION on E until t = 4." in judgement
+    assert f"then E was left: half way to the final axis at t = {half_way:.2f}, " in judgement
+    measured = next(line for line in judgement.splitlines() if line.startswith("rate of decay"))
+    assert measured.count(" on [") == 1 and float(measured.split("measured ")[1].split()[0]) > 0.15
+    assert "nan" not in judgement
+
+
+def test_faster_later_is_concentration(opened):
+    """Beyond log β, where the theory ends, narrow clusters contract faster."""
+    assert "verdict: CONCENTRATION on E, later faster than predicted: " in verdict(opened("stable"))
 
 
 @pytest.mark.parametrize(

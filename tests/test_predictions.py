@@ -1,6 +1,8 @@
 """Predictions against Jacobians of token systems, the exact zero-temperature flow, and narrow Gaussian clusters."""
 
+import re
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -204,13 +206,76 @@ def test_rates_near_an_eigenspace():
         (Head([[0.0, -1.0], [1.0, 0.0]]), "E is everything"),
         (Head([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]], np.diag([1.0, 1.0, 2.0])), "cannot be diagonalised"),
         (Head([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]], np.diag([1.0, 2.0, 1.0])), "complex eigenvalues"),
-        (Head(-np.eye(2), np.diag([1.0, 0.0])), "B ignores"),
+        (Head(-np.eye(2), np.diag([1.0, 0.0])), "B ignores E"),
     ],
 )
 def test_no_rate_without_a_reason(head, why):
     for found in (pointwise_decay(head), wasserstein_decay(head)):
         assert found.value is None and found.sentence.startswith("not predicted: ") and why in found.sentence
         assert str(found) == found.sentence
+
+
+def test_speeds_where_b_ignores_part_of_the_target():
+    """V = diag(−1, 0, 0), B = diag(1, 1, 0): E is the plane of e₂ and e₃, and B ignores e₃; turned, to rounding."""
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    for O in (np.eye(3), turn):
+        head = Head(O @ np.diag([-1.0, 0.0, 0.0]) @ O.T, O @ np.diag([1.0, 1.0, 0.0]) @ O.T)
+        found = predict(head).pointwise
+        number("κ_∥ where B sees E", found.value, 1.0, rtol=1e-12)
+        assert found.sentence.count("= 1, and ever faster towards a direction of E that B ignores") == 1
+    hidden = Head(-np.eye(3), turn @ np.diag([1.0, 1.0, 0.0]) @ turn.T)
+    assert predict(hidden).pointwise.sentence == "not predicted: B ignores E"
+
+
+def heads_of_all_kinds(rng, dim):
+    """Pairs (V, B): general, small integers, diagonal with repeats, triangular, of rank one, huge and tiny."""
+
+    def integers(*shape):
+        return rng.integers(-2, 3, shape).astype(float)
+
+    Q, u, w = np.linalg.qr(rng.normal(size=(dim, dim)))[0], *rng.normal(size=(2, dim, 1))
+    general, sizes = rng.normal(size=(4, dim, dim)), 10.0 ** rng.uniform(-150, 150, 2)
+    skew = integers(dim, dim)
+    return [
+        (general[0], general[1]),
+        (integers(dim, dim), integers(dim, dim)),
+        (np.diag(integers(dim)), np.diag(integers(dim))),
+        (np.diag(rng.integers(-1, 2, dim)), np.diag(rng.integers(-1, 2, dim))),
+        (Q @ np.diag(integers(dim)) @ Q.T, Q @ np.diag(integers(dim)) @ Q.T),
+        (np.triu(integers(dim, dim)), np.triu(integers(dim, dim))),
+        (general[2], u @ w.T),
+        (u @ w.T, general[3]),
+        (u @ w.T, w @ u.T),
+        (integers(dim, dim), -2.0 * Q),
+        (skew - skew.T, integers(dim, dim)),
+        (sizes[0] * general[0], sizes[1] * general[1]),
+        (np.zeros((dim, dim)), integers(dim, dim)),
+        (integers(dim, dim), np.zeros((dim, dim))),
+    ]
+
+
+def parts(found, name=""):
+    """Every value inside a dataclass, with its name."""
+    if not is_dataclass(found):
+        yield name, found
+        return
+    for field in fields(found):
+        yield from parts(getattr(found, field.name), f"{name}.{field.name}")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dim", [2, 3])
+def test_every_head_is_predicted_or_says_why_not(dim):
+    """No exception, no warning; every number finite, and no sentence that prints one that is not."""
+    rng = np.random.default_rng(dim)
+    for _ in range(20):
+        for V, B in heads_of_all_kinds(rng, dim):
+            beta, mass = 10.0 ** rng.uniform(-3.0, 6.0), rng.choice([0.0, 0.5, 1.0, rng.uniform()])
+            for name, found in parts(predict(Head(V, B, beta=beta), mass)):
+                if isinstance(found, str):
+                    assert not re.search(r"\b(nan|inf)\b", found), (V, B, name, found)
+                elif found is not None:
+                    assert np.isfinite(found).all(), (V, B, name)
 
 
 # ---- when it begins

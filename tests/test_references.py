@@ -309,3 +309,48 @@ def test_a_name_that_is_neither_a_file_nor_a_reference(tmp_path):
     assert run_or_reference(FOLDER / "circle_cold.toml") == FOLDER / "circle_cold.toml"
     with pytest.raises(InputError, match=r"nowhere\.h5 is neither a file nor a reference run; expected RUN\.h5 or one"):
         run_or_reference("nowhere.h5")
+    with pytest.raises(InputError, match="is neither a file nor a reference run"):
+        run_or_reference(tmp_path)
+
+
+def test_a_folder_hides_no_reference_and_a_file_does(tmp_path, monkeypatch):
+    """``validate circle_cold.npz`` writes a folder circle_cold, which is not what --against circle_cold means."""
+    monkeypatch.chdir(tmp_path)
+    Path("circle_cold").mkdir()
+    assert run_or_reference("circle_cold").path == reference("circle_cold").path
+    Path("circle_terminal").write_text("anything")
+    assert run_or_reference("circle_terminal") == Path("circle_terminal")
+
+
+def test_a_reference_is_known_by_its_path(copied):
+    """Whatever it is called there; a damaged one is refused as by any other way."""
+    found = run_or_reference(copied)
+    assert found.path == copied and found.name == "circle_cold"
+    with h5py.File(copied, "r+") as file:
+        file["series/mean"][5, 0] += 1e-16
+    with pytest.raises(InputError, match="checksum of series/mean"):
+        run_or_reference(copied)
+
+
+@pytest.mark.parametrize("name", [*NAMES, FOLDER / "circle_terminal.h5"])
+def test_info_of_a_reference(name, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["spherepde", "info", str(name)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    assert caught.value.code in (0, None) and err == ""
+    assert f"<Reference {Path(name).stem}: " in out and "phases" in out and "verdict: " in out
+    assert not re.search(r"\b(nan|inf)\b", out)
+    if Path(name).stem == "circle_terminal":
+        assert "then E was left: clusters turned at t = " in out and "from the final axis at t = " in out
+
+
+@pytest.mark.parametrize("name", ["circle_cold", FOLDER / "circle_cold.h5"])
+def test_plot_of_a_reference_says_what_to_plot(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["spherepde", "plot", str(name), "--out", "figures"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    _, err = capsys.readouterr()
+    assert caught.value.code == 2 and err.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert "is a reference run, which holds no density to draw; expected the run file" in err

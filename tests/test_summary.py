@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -26,6 +27,8 @@ from spherepde.verdict import verdict
 sys.path.insert(0, str(Path(__file__).parent / "physics"))
 
 from physics_helpers import bounded, number
+
+LOW = {"companion_lmax": 47, "rtol": 1e-6}
 
 
 def run(path, attention, until, *, lmax=255, **options):
@@ -60,6 +63,38 @@ def test_hardmax_decays_at_the_exact_rate(tmp_path):
 def test_high_temperature_is_not_called_concentration(tmp_path):
     _, judgement = run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.0]), beta=3.0)), 6.0)
     assert "verdict: NOT the predicted concentration on E" in judgement
+
+
+@pytest.mark.parametrize(
+    ("V", "B", "words"),
+    [
+        (-np.diag([1.0, 2.0]), np.eye(2), "verdict: NO concentration on E, V spreads clusters: "),
+        (-np.eye(2), np.diag([1.0, 0.0]), "makes no prediction for this run (B ignores E)"),
+        ([[1.0, 1.0], [0.0, 0.5]], np.eye(2), "makes no prediction for this run (here VBᵀ is not symmetric)"),
+    ],
+)
+def test_what_cannot_concentrate_is_not_too_short(tmp_path, V, B, words):
+    attention = Softmax(Head(V, B, beta=5.0))
+    assert words in run(tmp_path / "run.h5", attention, 2.0, lmax=63, **LOW)[1]
+
+
+def test_an_energy_that_rests_does_not_rise(tmp_path):
+    _, judgement = run(tmp_path / "run.h5", Hardmax(Head(np.eye(2))), 0.1)
+    assert "energy" not in judgement
+    model = ContinuityEquation(Circle(31), Softmax(Head(np.eye(2), beta=20.0)))
+    Simulation(model, fisher_bingham([0.0, 0.0]), tmp_path / "rest.h5", companion_lmax=23, progress=False).run(0.2)
+    with RunFile(tmp_path / "rest.h5") as opened:
+        assert "the same at every step to rounding" in verdict(opened)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_records_without_a_distance_are_told(tmp_path, value):
+    run(tmp_path / "run.h5", Softmax(Head(np.diag([1.0, 0.5]), beta=20.0)), 0.2, lmax=31, companion_lmax=23)
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["series/distance_to_E"][:] = value
+    with RunFile(tmp_path / "run.h5") as opened:
+        assert "verdict: none, the distance to E was not recorded as positive numbers" in verdict(opened)
+        assert ("distance to E  not known" in describe(opened)) == np.isnan(value)
 
 
 def test_no_theory_no_verdict(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -192,14 +193,30 @@ def reference(name: str) -> Reference:
     return read_reference(path_of(name))
 
 
-def run_or_reference(name: str | Path) -> Path | Reference:
-    """What a user means by a name: the run file with this path if it exists, else the reference run called so.
+def reference_meant(name: str | Path) -> Reference | None:
+    """The reference run in the file with this path, or called so where no file is; None if it is neither.
 
-    Raises InputError, which says both, if it is neither.
+    A folder of the same name, as ``validate`` may write one, hides nothing. Raises InputError for a damaged reference.
     """
-    if Path(name).exists():
-        return Path(name)
-    if str(name) not in reference_paths():
+    if Path(name).is_file():
+        return read_reference(name) if _is_reference(Path(name)) else None
+    return reference(str(name)) if str(name) in reference_paths() else None
+
+
+def run_or_reference(name: str | Path) -> Path | Reference:
+    """What a user means by a name: the reference run or the run file with this path, else the reference run called so.
+
+    Raises InputError, which says all of them, if it is none.
+    """
+    found = reference_meant(name)
+    if found is None and not Path(name).is_file():
         known = ", ".join(reference_paths())
         raise InputError(f"{name} is neither a file nor a reference run; expected RUN.h5 or one of {known}")
-    return reference(str(name))
+    return Path(name) if found is None else found
+
+
+def _is_reference(path: Path) -> bool:
+    """Whether a file calls itself a reference run; what cannot be opened does not."""
+    with suppress(OSError, RuntimeError), h5py.File(path, "r") as file:
+        return bool(root_attributes(file).get("format") == FORMAT)
+    return False

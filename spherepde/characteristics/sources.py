@@ -59,6 +59,8 @@ def _source_of_file(file: RunFile, initial: Density | None, attention: Attention
     path, tables = file.path, file.config
     if not {"model", "initial"} <= set(tables):
         raise InputError(f"{path} does not say which model it ran: no characteristics without a configuration")
+    if not len(file.series["t"]):
+        raise InputError(f"{path} holds no snapshot yet: nothing to follow")
     if tables["model"].get("diffusion"):
         raise InputError(f"{path} ran with diffusion {tables['model']['diffusion']:g}: it has no characteristics")
     attention = attention or _attention(path, tables)

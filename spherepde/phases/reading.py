@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from ..heads import DominantEigenspace, Head
 from ..predictions import Predictions, predict
-from ..store import RunFile
-from ..summary import RECORDED, head_of, horizon_of
+from ..summary import RECORDED, Recorded, head_of, horizon_of
 from .series import Phases, phases
 from .terminal import Terminal, displacement, terminal_phase
 
@@ -58,8 +57,8 @@ def trusted_until(series: Mapping[str, Array]) -> float:
     return min(float(t[lost[0] - 1] if lost.size and lost[0] else t[-1]), horizon_of(series, "velocity"))
 
 
-def read_phases(run: RunFile) -> RunPhases | str:
-    """The phases of a run; or why there are none to speak of, in words."""
+def read_phases(run: Recorded) -> RunPhases | str:
+    """The phases of a run, or of a reference run; or why there are none to speak of, in words."""
     head, series = head_of(run.config), run.series
     if head is None or "distance_to_E" not in series:
         changes = " that does not change with time" if "layers" in run.config["model"] else ""
@@ -106,7 +105,7 @@ def read_phases(run: RunFile) -> RunPhases | str:
 
 def _mass(series: Mapping[str, Array]) -> float:
     """The mass of the cluster at +e, when the density was trusted to be closest to E."""
-    if "hemisphere_mass" not in series:
+    if "hemisphere_mass" not in series or not np.isfinite(series["distance_to_E"]).any():
         return 0.5
     trusted = series["t"] <= trusted_until(series)
     trusted[0] = True

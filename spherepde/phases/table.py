@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..predictions import Predictions
-from ..store import RunFile
+from ..summary import Recorded
 from .reading import RunPhases, read_phases
 from .series import Fit
 from .terminal import Terminal
@@ -26,9 +26,12 @@ class Row(NamedTuple):
     ratio: str = NOTHING
 
 
-def table_of_phases(run: RunFile) -> str:
-    """What ``info`` says of the phases of a run: a table, and notes where something calls for one."""
-    read = read_phases(run)
+def table_of_phases(run: Recorded, read: RunPhases | str | None = None) -> str:
+    """What ``info`` says of the phases of a run: a table, and notes where something calls for one.
+
+    ``read`` is what :func:`.read_phases` says of the run, where that is known already.
+    """
+    read = read_phases(run) if read is None else read
     if isinstance(read, str):
         return f"phases: none to speak of ({read})"
     rows = rows_of(read)
@@ -118,7 +121,8 @@ def _terminal(read: RunPhases, theory: Predictions, trusted: Terminal, end: Term
     if theory.escape.kind == "exponential" and theory.escape.value is not None:
         slope = theory.turning.value
         words = NOTHING if slope is None else f"{slope:.3f}·log β + const, at βs² = {theory.turning.width:.3g}"
-        rows.append(Row("terminal", "cluster displacement turns", seen(trusted.turn, end.turn), words))
+        turns = "grows from the start" if trusted.turn == 0.0 else seen(trusted.turn, end.turn)
+        rows.append(Row("terminal", "cluster displacement turns", turns, words))
         fit, mark = (trusted.escape, "") if trusted.escape is not None else (end.escape, " *")
         measured = "too little to measure" if fit is None else f"{_fitted(fit)}{mark}"
         words = f"{theory.escape.value:.4g} = {theory.escape.formula}"

@@ -46,7 +46,10 @@ class Decay(Prediction):
 
 
 class Level(NamedTuple):
-    r"""An eigenspace of A: the real part of its eigenvalue, its dimension, smallest and largest :math:`|B^\top w|`."""
+    r"""An eigenspace of A: the real part of its eigenvalue, its dimension, smallest and largest :math:`|B^\top w|`.
+
+    Zero where B ignores w, to rounding.
+    """
 
     value: float
     dim: int
@@ -73,6 +76,7 @@ def levels(head: Head) -> list[Level] | str:
         if scaled is None:
             basis = np.linalg.qr(vectors[:, member].real)[0]
             speeds = np.linalg.svd(head.B.T @ basis, compute_uv=False)
+            speeds[speeds <= SAME * np.linalg.norm(head.B, 2)] = 0.0  # rounding must not make a speed of a kernel
         else:
             speeds = np.array([scaled[0]])
         found.append(Level(float(left[0]), int(member.sum()), float(speeds.min()), float(speeds.max())))
@@ -84,15 +88,18 @@ def pointwise_decay(head: Head) -> Prediction:
     r"""The rate at which a token near E approaches it, :math:`\kappa_\parallel=(\lambda_1-\lambda_2)/|B^\top e|`.
 
     Where :math:`|B^\top e|` differs along E, the slowest. Not predicted where :func:`levels` is silent, E is everything
-    or B ignores a direction of E. Source: the linearised projective flow.
+    or B ignores all of it. Source: the linearised projective flow.
     """
     formula, found = "(λ₁ − λ₂)/|Bᵀe|", levels(head)
     why = _silence(found)
     if why or isinstance(found, str):
         return Prediction(value=None, formula=formula, sentence=f"not predicted: {why}")
-    rate = (found[0].value - found[1].value) / found[0].fastest
-    spread = f", up to {(found[0].value - found[1].value) / found[0].slowest:.4g} elsewhere on E"
-    where = spread if found[0].fastest - found[0].slowest > SAME * found[0].fastest and found[0].slowest > 0.0 else ""
+    gap, slowest, fastest = found[0].value - found[1].value, found[0].slowest, found[0].fastest
+    rate, where = gap / fastest, ""
+    if slowest == 0.0:
+        where = ", and ever faster towards a direction of E that B ignores"
+    elif fastest - slowest > SAME * fastest:
+        where = f", up to {gap / slowest:.4g} elsewhere on E"
     return Prediction(
         value=rate,
         formula=formula,
@@ -155,4 +162,4 @@ def _silence(found: list[Level] | str) -> str:
         return found
     if len(found) < 2:
         return "E is everything"
-    return "B ignores a direction of E" if found[0].fastest == 0.0 else ""
+    return "B ignores E" if found[0].fastest == 0.0 else ""
