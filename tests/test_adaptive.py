@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import i0e, i1e
 
-from spherepde import Head, InputError, NumericalError, fisher_bingham, uniform
+from spherepde import Head, InputError, NumericalError, fisher_bingham, mixture, uniform, von_mises_fisher
 from spherepde.adaptive import CellMeasure, Resolution, carry, initial_cells, march_cells
+from spherepde.adaptive.peaks import sharp_peaks
 from spherepde.adaptive.resolution import gaussian_length
 from spherepde.exact import hardmax_flow
 from spherepde.quadrature import sphere_rule
@@ -297,3 +299,69 @@ def test_what_cannot_be_followed_is_said_in_a_sentence(monkeypatch):
     monkeypatch.setattr("spherepde.adaptive.cells.DEPTH", 5)
     with pytest.raises(NumericalError, match="the flow map is too rough"):
         shattering.refined(Resolution(1e-12, 1e-3))
+
+
+# ---- peaked initial densities
+
+
+def vmf_moments(dim, kappa):
+    """⟨x, μ⟩ and the variance along a tangent, of a von Mises–Fisher density."""
+    along = 1.0 / np.tanh(kappa) - 1.0 / kappa if dim == 3 else i1e(kappa) / i0e(kappa)
+    return along, along / kappa
+
+
+@pytest.mark.parametrize("kappa", [50.0, 1e3, 1e4, 1e6])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_peaked_density_takes_nodes_for_its_peak_alone(dim, kappa):
+    """Mean and variance of von Mises–Fisher densities in closed form; cells elsewhere need not be smooth on S²."""
+    mean = np.array([1.0, 0.1, 0.05])[:dim]
+    mean /= np.linalg.norm(mean)
+    density = von_mises_fisher(mean, kappa)
+    along, variance = vmf_moments(dim, kappa)
+    across = np.linalg.svd(mean[None])[2][1]
+    for tolerance in (1e-3, 1e-7):
+        cells = initial_cells(density, dim, tolerance)
+        assert cells.weights.size < {2: 2_000, 3: 30_000}[dim]
+        name = f"S{dim - 1}, κ = {kappa:g}, tolerance {tolerance:g}"
+        bounded(f"{name}: mass − 1", abs(cells.weights.sum() - 1.0), 1e-12)
+        bounded(f"{name}: 1 − ⟨x, μ⟩", abs(cells.weights @ (cells.points @ mean) - along), tolerance)
+        # in units of the variance itself: the cells at the peak must see its shape, not its mass alone
+        error = abs(cells.weights @ (cells.points @ across) ** 2 / variance - 1.0)
+        bounded(f"{name}: variance, relative", error, 10.0 * tolerance)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_peak_in_a_sea_of_other_mass_is_found(dim):
+    """Half the mass on 1e-3 of a radian, seen by no first node; two peaks far apart; and a peak at a pole."""
+    mean, away = np.eye(dim)[0] + 0.1 * np.eye(dim)[1], np.array([-0.3, -1.0, 0.7])[:dim]
+    mean, away = mean / np.linalg.norm(mean), away / np.linalg.norm(away)
+    sea = mixture([(0.5, von_mises_fisher(mean, 1e6)), (0.5, uniform(dim))])
+    cells = initial_cells(sea, dim, 1e-8)
+    expected = 0.5 * vmf_moments(dim, 1e6)[0] * mean
+    bounded(f"S{dim - 1}: mean, in a sea", np.abs(cells.weights @ cells.points - expected).max(), 1e-8)
+    two = mixture([(0.3, von_mises_fisher(mean, 1e6)), (0.7, von_mises_fisher(away, 2e4))])
+    cells = initial_cells(two, dim, 1e-8)
+    expected = 0.3 * vmf_moments(dim, 1e6)[0] * mean + 0.7 * vmf_moments(dim, 2e4)[0] * away
+    bounded(f"S{dim - 1}: mean, two peaks", np.abs(cells.weights @ cells.points - expected).max(), 1e-8)
+    pole = np.eye(dim)[-1]
+    cells = initial_cells(von_mises_fisher(pole, 1e6), dim, 1e-8)
+    bounded(f"S{dim - 1}: mean, at a pole", abs(cells.weights @ cells.points @ pole - vmf_moments(dim, 1e6)[0]), 1e-8)
+
+
+def test_peaks_are_where_and_as_wide_as_they_are():
+    mean = np.array([0.3, -0.5, 0.8])
+    mean /= np.linalg.norm(mean)
+    found = sharp_peaks(von_mises_fisher(mean, 1e6), 3)
+    assert found.tops.shape == (1, 3) and np.linalg.norm(found.tops[0] - mean) < 1e-7
+    assert 0.5 < found.widths[0] / np.sqrt(2.0 * np.log(2.0) / 1e6) <= 1.0  # half its value there
+    assert len(sharp_peaks(bump(3), 3).tops) == 0
+    assert len(sharp_peaks(lambda x: np.zeros(len(x)), 2).tops) == 0
+
+
+def test_more_nodes_than_are_followed_and_peaks_that_no_scan_sees_are_refused():
+    with pytest.raises(InputError, match=r"takes \d+ nodes, more than the 1000 that are followed"):
+        initial_cells(von_mises_fisher([1.0, 0.1, 0.0], 1e4), 3, 1e-7, most_nodes=1000)
+    with pytest.raises(InputError, match="mass 0; expected 1, and no peaks too sharp to find"):
+        initial_cells(von_mises_fisher([1.0, 0.1, 0.0], 1e12), 3, 1e-7)
+    with pytest.raises(InputError, match="tolerance = '1e-3'; expected a number > 0"):
+        initial_cells(uniform(3), 3, "1e-3")

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from spherepde import (
     Characteristics,
@@ -13,6 +14,7 @@ from spherepde import (
     Head,
     InputError,
     Layers,
+    NumericalError,
     RunFile,
     Simulation,
     Softmax,
@@ -29,7 +31,16 @@ from spherepde.characteristics.mean_tokens import SourceMoments, largest_partiti
 from spherepde.characteristics.record import RecordedMoments, StoredMoments
 from spherepde.exact import hardmax_flow
 from spherepde.plots import Record, plot_run
-from spherepde.plots.zoom import densest, mass_in_frame, window_points, zoom_figure
+from spherepde.plots.windows import (
+    carried,
+    cluster_window,
+    inside,
+    mass_inside,
+    offsets_of,
+    window_about,
+    window_points,
+)
+from spherepde.plots.zoom import draw_zoom, zoom_figure
 from spherepde.quadrature import sphere_rule
 
 MODELS = (Softmax, Unnormalised, Hardmax)
@@ -373,11 +384,13 @@ def test_the_image_of_a_curve_is_closed_and_dense():
 
 def test_windows_are_right_down_to_a_billionth():
     for dim, width in ((2, 1e-9), (3, 1e-9), (3, 0.5)):
-        centre = points_on(dim, 1, seed=5)[0]
-        points, axis = window_points(centre, width, 11)
+        window = window_about(points_on(dim, 1, seed=5)[0], width)
+        points, axis = window_points(window, 11)
         assert axis[0] == -0.5
-        corner = np.linalg.norm(points[0] - centre)
+        corner = np.linalg.norm(points[0] - window.centre)
         assert 2.0 * np.arcsin(0.5 * corner) == pytest.approx(0.5 * width * np.sqrt(dim - 1.0), rel=3e-7)
+        corners = width * np.stack(np.meshgrid(*[axis] * (dim - 1)), axis=-1).reshape(-1, dim - 1)
+        np.testing.assert_allclose(offsets_of(window, points), corners, rtol=0.0, atol=3e-16 + 1e-14 * width)
 
 
 def test_a_run_is_drawn_at_the_scale_of_its_densest_cluster(tmp_path, monkeypatch):
@@ -389,9 +402,9 @@ def test_a_run_is_drawn_at_the_scale_of_its_densest_cluster(tmp_path, monkeypatc
     with RunFile(tmp_path / "r.h5") as run:
         window, circle = zoom_figure(Record(run)).axes
         characteristics = Characteristics(run, rtol=1e-9)
-        centre, width = densest(characteristics, 12.0)
-        points, axis = window_points(centre, width, 401)
-        seen, ends = mass_in_frame(characteristics.density(12.0, points), axis, width), points[[0, -1]]
+        nodes = carried(characteristics, 12.0)
+        place = cluster_window(nodes)
+        seen, ends = mass_inside(characteristics, 12.0, place, nodes), window_points(place, 401)[0][[0, -1]]
     curve = window.lines[0].get_ydata()
     start = np.linspace(0.0, 2.0 * np.pi, 10_001)
     origin = np.stack([np.cos(start), np.sin(start)], axis=-1)
@@ -403,8 +416,68 @@ def test_a_run_is_drawn_at_the_scale_of_its_densest_cluster(tmp_path, monkeypatc
     edges = np.exp(12.0) * np.tan(np.arctan2(ends[:, 1], ends[:, 0]))  # C1: tan θ decays like e^{−t}
     inside = np.linspace(*np.arctan(edges), 10_001)
     mass = np.trapezoid(bump(2)(np.stack([np.cos(inside), np.sin(inside)], axis=-1)), inside)
-    assert seen == pytest.approx(mass, rel=5e-6)  # 9e-7 seen
+    assert seen == pytest.approx(mass, rel=5e-6)
+    assert window.get_xlabel() == "offset from the centre, in $10^{-5}$ rad"
+    assert np.abs(window.get_xlim()).max() * 1e-5 == pytest.approx(0.5 * place.widths[0], rel=1e-6)
     assert f"mass in the frame {seen:.4g}" in window.get_title() and "centre $\\theta=" in window.get_title()
+
+
+def test_an_elongated_cluster_is_drawn_on_two_scales_with_its_mass_and_its_peak():
+    """C1 on S²: at t = 9.2 the cluster at e₁ is e^{−0.6t} = 4e-3 long and e^{−1.3t} = 6e-6 wide."""
+    V, t = np.diag([1.0, 0.4, -0.3]), 9.2
+    characteristics = Characteristics(RecordedVelocity(Hardmax(Head(V)), [0.0, t]), uniform(3), rtol=1e-8)
+    figure = Figure()
+    draw_zoom(figure, characteristics, t)
+    ax = figure.axes[0]
+    window = cluster_window(carried(characteristics, t))
+    assert window.widths[0] / window.widths[1] == pytest.approx(np.exp(0.7 * t), rel=0.05)
+    np.testing.assert_allclose(np.abs(window.axes), np.eye(3)[1:], atol=1e-3)
+    rho = ax.images[0].get_array()
+    assert rho.shape == (49, 49)
+    peak = np.exp(1.9 * t) / (4.0 * np.pi)  # e^{(3λ₁ − tr V)t} times the uniform density
+    assert 0.98 < rho.max() / peak <= 1.0 + 1e-6
+    assert rho[24, 24] == pytest.approx(peak, rel=0.02)
+    points, weights = sphere_rule(3, 300)
+    images = hardmax_flow(Head(V), points, t)
+    mass = weights[inside(window, images)].sum() / (4.0 * np.pi)
+    told = float(ax.get_title().split()[-1])
+    assert told == pytest.approx(mass, rel=0.03)  # 0.41
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "offset along (0.000, 1.000, 0.000), in $10^{-2}$ rad",
+        "offset along (0.000, 0.000, 1.000), in $10^{-5}$ rad",
+    )
+
+
+@pytest.mark.parametrize(("width", "t"), [(1.0, 12.0), (3.14, 2.0), (1e-3, 2.0), (1e-6, 12.0)])
+def test_the_mass_in_any_frame_on_the_circle_is_that_of_its_preimage(width, t):
+    """C1: angles go to arctan(e^{−t}·tan θ)."""
+    V = np.diag([1.0, 0.0])
+    characteristics = Characteristics(RecordedVelocity(Hardmax(Head(V)), [0.0, t]), uniform(2), rtol=1e-9)
+    nodes = carried(characteristics, t)
+    for centre in ([1.0, 0.0], [0.8, 0.6]):
+        window = window_about(centre, width)
+        ends = np.arctan2(centre[1], centre[0]) + 0.5 * width * np.array([-1.0, 1.0])
+        start = np.arctan2(np.exp(t) * np.sin(ends), np.cos(ends))
+        mass = (np.diff(start)[0] % (2.0 * np.pi)) / (2.0 * np.pi)
+        found = mass_inside(characteristics, t, window, nodes)
+        assert 0.0 <= found <= 1.0
+        assert found == pytest.approx(mass, rel=1e-6)
+    figure = Figure()
+    draw_zoom(figure, characteristics, t, window_about([1.0, 0.0], width))
+    assert figure.axes[0].lines[0].get_ydata().max() == pytest.approx(np.exp(t) / (2.0 * np.pi), rel=1e-4)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_peaked_density_is_seen_by_all_that_places_it(dim):
+    """No fixed rule has nodes for a peak 0.014 wide; at the start its axis and its densest place are its mean."""
+    mean = np.array([0.351, 0.7, 0.4])[:dim]
+    mean /= np.linalg.norm(mean)
+    flow = RecordedVelocity(Hardmax(Head(np.diag([1.0, 0.4, -0.3][:dim]))), [0.0, 1.0])
+    characteristics = Characteristics(flow, von_mises_fisher(mean, 5000.0))
+    np.testing.assert_allclose(characteristics.attractors(0.0), [mean, -mean], atol=1e-7)
+    window = cluster_window(carried(characteristics, 0.0))
+    assert np.linalg.norm(window.centre - mean) < 2e-3
+    assert 0.02 < window.widths.min() <= window.widths.max() < 0.2
 
 
 # ---- what is refused
@@ -421,11 +494,21 @@ def test_what_cannot_be_followed_is_refused(runs, tmp_path):
     ):
         with pytest.raises(InputError, match=r"t = .* is outside the record of the velocity; expected a time in 0 … 1"):
             call()
-    for wrong in (2.0 * x, np.full((2, 2), np.nan), points_on(3, 2), x[0]):
+    for wrong in (None, "1", [0.5]):
+        with pytest.raises(InputError, match="expected a time, one number in 0 … 1"):
+            characteristics.density(wrong, x)
+    for wrong in (2.0 * x, (1.0 + 2e-6) * x, np.full((2, 2), np.nan), points_on(3, 2), x[0], "x", None):
         with pytest.raises(InputError, match="expected unit vectors"):
             characteristics.density(0.5, wrong)
     with pytest.raises(InputError, match="expected increasing times"):
         list(characteristics.measures([0.5, 0.2]))
+    with pytest.raises(InputError, match=r"of length 1 to 1e-06, got length 1\.000002 in row 0"):
+        characteristics.density(0.5, (1.0 + 2e-6) * x)
+    with pytest.raises(InputError, match="rtol = 'a'; expected a number between 0 and 1"):
+        Characteristics(runs[2], rtol="a").density(0.5, x)
+    for tolerance in (0.0, np.nan, "1e-3"):
+        with pytest.raises(InputError, match="tolerance = .*; expected a number > 0"):
+            characteristics.measure(0.5, tolerance)
     with pytest.raises(InputError, match="at least 3 points on S"):
         characteristics.curve_image(x, 1.0)
     with pytest.raises(InputError, match="finite positive values"):
@@ -438,6 +521,36 @@ def test_what_cannot_be_followed_is_refused(runs, tmp_path):
         Characteristics(7)
     with pytest.raises(InputError, match="a density on S"):
         Characteristics(runs[2].recorder.path, uniform(3))
+
+
+def test_single_precision_is_taken_as_the_unit_vectors_it_means(runs):
+    x = points_on(2, 30)
+    characteristics = Characteristics(runs[2])
+    single = x.astype(np.float32)
+    assert np.abs(np.linalg.norm(single.astype(float), axis=1) - 1.0).max() > 1e-8
+    np.testing.assert_allclose(characteristics.density(0.5, single), characteristics.density(0.5, x), rtol=1e-5)
+
+
+def test_a_curve_torn_beyond_rounding_is_refused():
+    """gap·t = 48: no floating-point number lies between points that it tears apart."""
+    flow = RecordedVelocity(Hardmax(Head(np.diag([1.0, 0.2, 0.0]))), [0.0, 60.0])
+    characteristics = Characteristics(flow, uniform(3), rtol=1e-4)
+    corners = np.array([[0.1, 0.9, 0.1], [-0.2, 0.9, 0.1], [-0.2, 0.8, -0.3]])
+    corners /= np.linalg.norm(corners, axis=1, keepdims=True)
+    with pytest.raises(NumericalError, match=r"curve: at t = 60 the images .* apart; expected an earlier time"):
+        characteristics.curve_image(corners, 60.0)
+    for spacing in (0.0, np.nan, "1"):
+        with pytest.raises(InputError, match="expected an angle > 0"):
+            characteristics.curve_image(corners, 1.0, spacing)
+
+
+def test_a_zoom_that_the_command_line_cannot_draw_says_what_can(tmp_path):
+    small(tmp_path / "f.h5", heads=lambda t: Head(np.diag([1.0 + t, 0.5]), beta=2.0))
+    small(tmp_path / "g.h5", initial=from_callable(lambda y: 1.0 + 0.3 * y[:, 0], 2))
+    for name, key in (("f", "attention="), ("g", "initial=")):
+        with pytest.raises(InputError, match=rf"no zoom, .* Python function.*draw_zoom\(figure, .*{key}"):
+            plot_run(tmp_path / f"{name}.h5", zoom=True)
+        assert not (tmp_path / name).exists()
 
 
 def small(out, **options):

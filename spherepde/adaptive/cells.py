@@ -139,7 +139,8 @@ class CellMeasure:
         ⟨x, normal⟩ = 0, or with ``share`` the level above which there is that much mass, found anew in each of so many
         ``rounds``. A cell that the plane enters and leaves by neighbouring sides is halved first, either way in turn.
         """
-        cells, whole = self, []
+        cells = self
+        whole: list[CellMeasure] = []
         for round_ in range(rounds):
             level = 0.0 if share is None else _joined([*whole, cells])._level(normal, share)
             cut, met, crossed = plane_cut(self.rule, cells.images, normal, level)
@@ -175,13 +176,6 @@ class CellMeasure:
             cells = cells._take(near)
             cells = cells.divided(np.ones((len(cells.along), self.dim - 1), bool))
         return _joined([*whole, cells]) if whole else cells
-
-    def _level(self, normal: Array, share: float) -> float:
-        """The ⟨x, normal⟩ above which there is that much mass, half way between two nodes."""
-        height = self.points @ normal
-        order = np.argsort(-height)
-        last = int(np.searchsorted(np.cumsum(self.weights[order]), share))
-        return float(height[order[max(last - 1, 0) : last + 1]].mean()) if last < len(order) else -1.0
 
     def divided(self, chosen: Mask) -> CellMeasure:
         """The chosen cells in two, across or along or both: a mask (m, d−1) as :meth:`excess` orders them."""

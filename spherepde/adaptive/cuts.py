@@ -75,6 +75,6 @@ def crossings(rule: Rule, heights: Array, scan: Array) -> tuple[Array, Array, Ma
         step = np.divide(np.sum(basis * heights, axis=-1), slope, out=np.zeros_like(slope), where=slope != 0.0)
         position = np.clip(position - step, scan[0], scan[-1])
     lines = position.shape[-1]
-    tail = np.zeros(len(position)) if lines == 1 else np.abs(position @ rule.tails.T).max(axis=1)
+    tail: Array = np.zeros(len(position)) if lines == 1 else np.abs(position @ rule.tails.T).max(axis=1)
     met = above.any(axis=(1, 2)) & ~above.all(axis=(1, 2))
-    return position, tail, met, crossed.any(axis=-1).all(axis=1)
+    return position, tail, np.asarray(met), crossed.any(axis=-1).all(axis=1)

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import DOP853
 
 from ..errors import InputError, NumericalError
+from ..heads import NUMBER
 from ..tokens.points import check_points, normalised
 from .velocity import RecordedVelocity
 
@@ -80,7 +81,7 @@ def _moved(
 ) -> Real:
     """Points (n, d) at the end, with log J as one more column if asked for."""
     x = normalised(check_points("flow map", points, velocity.dim))
-    if not 0.0 < rtol < 1.0:
+    if not (isinstance(rtol, NUMBER) and 0.0 < rtol < 1.0):
         raise InputError(f"flow map: rtol = {rtol!r}; expected a number between 0 and 1")
     state = np.column_stack([x, np.zeros(len(x))]) if jacobian else x
     parts = []

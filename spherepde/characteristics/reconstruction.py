@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..adaptive import CellMeasure, Resolution, carry, initial_cells
 from ..attention import Attention
 from ..densities import Density
-from ..errors import InputError
+from ..errors import InputError, NumericalError
+from ..heads import NUMBER, DominantEigenspace
 from ..store import RunFile
-from ..tokens import gauss_tokens, sample_tokens
+from ..tokens import sample_tokens
 from ..tokens.points import check_points, normalised
 from .flow import RTOL, FlowMap, flow_map, move_points, segments
 from .sources import LiveRun, Source, source_of_run
@@ -24,25 +25,51 @@ Real = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Values = Callable[[Real], Real]
 
-AXES_DEGREE = 48
-"""Degree of the rule whose nodes, carried along, tell the axes around which tokens gather."""
-SHARE = 0.1
-"""Tolerance of the steps of a measure, as a fraction of that of its integrals."""
-CURVE_ROUNDS, CURVE_POINTS = 40, 1 << 18
+AXES_TOLERANCE = 1e-7
+"""Of the nodes that, carried along, tell the axes around which tokens gather."""
+CURVE_ROUNDS, CURVE_POINTS = 64, 1 << 18
 """Rounds of halving the arcs of a curve, and how many points it may get."""
 
 
 def carry_along(
-    velocity: RecordedVelocity, cells: CellMeasure, start: float, stop: float, tolerance: float, *, rtol: float
+    velocity: RecordedVelocity,
+    cells: CellMeasure,
+    start: float,
+    stop: float,
+    tolerance: float,
+    *,
+    rtol: float,
+    most_nodes: int | None = None,
 ) -> CellMeasure:
-    """Cells moved by a recorded velocity from one time to another, of which every integral keeps the tolerance."""
+    """Cells moved by a recorded velocity from one time to another, of which every integral keeps the tolerance.
+
+    ``most_nodes`` as in :class:`~spherepde.adaptive.Resolution`.
+    """
+    resolution = Resolution(tolerance, most_nodes=most_nodes)
     for begin, end in segments(velocity, start, stop):
 
         def moving(t: float, points: Real, weights: Real, since: float = begin) -> Real:
             return velocity(t, points, since)
 
-        cells = carry(cells, moving, begin, end, Resolution(tolerance), rtol=rtol)
+        cells = carry(cells, moving, begin, end, resolution, rtol=rtol)
     return cells
+
+
+def pole(target: DominantEigenspace | None) -> Real | None:
+    """The axis to whose equator, or from whose equator, points go: E itself or the normal of E on S²."""
+    if target is None or target.dim == 3 or len(target.basis) == 2:
+        return None
+    return target.axis if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]
+
+
+def pole_of(attention: Attention, until: float) -> Real | None:
+    """The same for any heads up to a time: if there are several, or they change, E of the mean of their VBᵀ."""
+    target = attention.limit_space
+    if target is None:
+        target = DominantEigenspace(
+            np.mean([head.A for heads in attention.schedule.acting(until) for head in heads], 0)
+        )
+    return pole(target)
 
 
 class WeightedSample(NamedTuple):
@@ -151,16 +178,28 @@ class Characteristics:
         return WeightedSample(self.image(x, t), weights, 1.0 / float(np.sum(weights**2)))
 
     def measure(self, t: float, tolerance: float = 1e-8) -> CellMeasure:
-        """ρ_t as weighted nodes that resolve its integrals to a tolerance (:mod:`spherepde.adaptive`)."""
+        """ρ_t as weighted nodes that resolve its integrals to a tolerance (:mod:`spherepde.adaptive`).
+
+        On S² their coordinates have the dominant eigenspace E as pole or equator, so that cells stay few: 1e5 nodes at
+        gap·t = 20 and tolerance 1e-6. Raises InputError for times outside the record and tolerances that are no
+        number > 0, NumericalError where more than 600 000 nodes would be needed.
+        """
         return next(self.measures([t], tolerance))
 
-    def measures(self, times: Sequence[float], tolerance: float = 1e-8) -> Iterator[CellMeasure]:
-        """The measures at several increasing times, each carried on from the one before."""
-        cells, now = initial_cells(self.initial, self.dim, tolerance), self.start
-        for t in times:
+    def measures(
+        self, times: Sequence[float], tolerance: float = 1e-8, *, most_nodes: int | None = None
+    ) -> Iterator[CellMeasure]:
+        """The measures at several increasing times, each carried on from the one before.
+
+        ``most_nodes``: beyond so many cells no longer divide, and the tolerance is not kept; by default an error.
+        """
+        axis = pole_of(self.velocity.attention, self.until)
+        cells, now = initial_cells(self.initial, self.dim, tolerance, axis=axis), self.start
+        for t in map(self.velocity.check_time, times):
             if t < now:
                 raise InputError(f"measures: expected increasing times from {self.start:g} on, got {t!r} after {now:g}")
-            cells = carry_along(self.velocity, cells, now, t, tolerance, rtol=max(self.rtol, 1e-3 * tolerance))
+            rtol = max(self.rtol, 1e-3 * tolerance)
+            cells = carry_along(self.velocity, cells, now, t, tolerance, rtol=rtol, most_nodes=most_nodes)
             now = t
             yield cells
 
@@ -175,31 +214,41 @@ class Characteristics:
 
         ``curve`` (m, 3) holds its corners, joined by great circles, which are halved until neighbouring images are at
         most ``spacing`` apart (radians). Raises InputError on S¹, for fewer than 3 corners, neighbours that are
-        opposite, and images so long that it takes more than 262144 points.
+        opposite, and images so long that it takes more than 262144 points; NumericalError where the flow tears
+        neighbours apart between which there is no floating-point number left.
         """
         corners = check_points("curve", curve, self.dim)
         if self.dim != 3 or len(corners) < 3:
             raise InputError(f"curve: expected at least 3 points on S^2, got {len(corners)} on S^{self.dim - 1}")
-        if not spacing > 0.0 or np.linalg.norm(corners + np.roll(corners, -1, axis=0), axis=1).min() < 1e-8:
-            raise InputError("curve: expected a positive spacing, and neighbours that are not opposite points")
-        images = self.image(corners, t)
+        if not (isinstance(spacing, NUMBER) and spacing > 0.0):
+            raise InputError(f"curve: spacing = {spacing!r}; expected an angle > 0")
+        if np.linalg.norm(corners + np.roll(corners, -1, axis=0), axis=1).min() < 1e-8:
+            raise InputError("curve: two neighbours are opposite points; expected one great circle between them")
+        images, longest = self.image(corners, t), 2.0 * np.sin(0.5 * min(spacing, np.pi))
         for _ in range(CURVE_ROUNDS):
-            far = np.linalg.norm(images - np.roll(images, -1, axis=0), axis=1) > 2.0 * np.sin(0.5 * min(spacing, np.pi))
+            chords = np.linalg.norm(images - np.roll(images, -1, axis=0), axis=1)
+            far = chords > longest
             if not far.any():
-                break
+                return corners, images
             if len(corners) + far.sum() > CURVE_POINTS:
                 raise InputError(f"curve: its image is too long for a spacing of {spacing:g}; expected a larger one")
-            middles = normalised((corners + np.roll(corners, -1, axis=0))[far])
+            ends = corners[far], np.roll(corners, -1, axis=0)[far]
+            middles = normalised(ends[0] + ends[1])
+            if any((middles == end).all(axis=1).any() for end in ends):
+                break
             places = np.flatnonzero(far) + 1
             corners = np.insert(corners, places, middles, axis=0)
             images = np.insert(images, places, self.image(middles, t), axis=0)
-        return corners, images
+        raise NumericalError(
+            f"curve: at t = {t:g} the images of neighbours that rounding hardly tells apart are "
+            f"{2.0 * np.arcsin(min(0.5 * chords.max(), 1.0)):.2g} apart; expected an earlier time, or a larger spacing"
+        )
 
     def attractors(self, t: float | None = None) -> Real:
         """±the dominant axis of ∫xxᵀdρ_t, as rows (2, d): where tokens gather, unless that is a circle or a sphere."""
-        nodes, weights = gauss_tokens(self.initial.function, AXES_DEGREE, self.dim)
-        images = self.image(nodes, self.until if t is None else t)
-        axis = np.linalg.eigh(images.T @ (weights[:, None] * images))[1][:, -1]
+        nodes = initial_cells(self.initial, self.dim, AXES_TOLERANCE)
+        images = self.image(nodes.points, self.until if t is None else t)
+        axis = np.linalg.eigh(images.T @ (nodes.weights[:, None] * images))[1][:, -1]
         axis *= np.sign(axis[np.argmax(np.abs(axis))])
         return np.stack([axis, -axis])
 

@@ -146,6 +146,8 @@ class RecordedVelocity:
 
     def check_time(self, t: float) -> float:
         """A time of the record. Raises InputError for any other."""
+        if np.ndim(t) or np.asarray(t).dtype.kind not in "fiu":
+            raise InputError(f"t = {t!r}; expected a time, one number in {self.start:g} … {self.until:g}")
         slack = SAME_TIME * max(abs(self.start), abs(self.until))
         if not self.start - slack <= t <= self.until + slack:
             raise InputError(

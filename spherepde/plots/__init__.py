@@ -23,7 +23,7 @@ from .record import Record
 from .spectrum import spectrum_figure
 from .style import save
 from .terminal import terminal_figure
-from .zoom import zoom_figure
+from .zoom import zoom_characteristics, zoom_figure
 
 __all__ = ["Record", "figures", "plot_run"]
 
@@ -65,6 +65,8 @@ def plot_run(path: str | Path, out: str | Path | None = None, *, zoom: bool = Fa
     folder = Path(path).with_suffix("") if out is None else Path(out)
     with RunFile(path) as run:
         record = Record(run)
+        if zoom:
+            zoom_characteristics(record)  # refused before anything is drawn
         chosen = figures(record) | ({"zoom": zoom_figure} if zoom else {})
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,9 @@ from ..errors import InputError
 
 Array = NDArray[np.float64]
 
+OFF_SPHERE, EXACT = 1e-6, 1e-8
+"""How far lengths may be off 1, and up to where they are left as they are."""
+
 
 def as_array(values: ArrayLike) -> Array:
     """Numbers as float64."""
@@ -21,13 +24,24 @@ def normalised(vectors: Array) -> Array:
 
 
 def check_points(what: str, points: ArrayLike, dim: int) -> Array:
-    """Unit vectors (n, dim), to 1e-8. Raises InputError."""
-    x = as_array(points)
+    """Unit vectors (n, dim), of length 1 to 1e-6, as single precision holds them; beyond 1e-8 off they are normalised.
+
+    Raises InputError for anything else.
+    """
+    try:
+        x = as_array(points)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: expected unit vectors of shape (n, {dim}), got no array of numbers") from None
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] != dim:
         raise InputError(f"{what}: expected unit vectors of shape (n, {dim}), got an array of shape {x.shape}")
-    if not np.all(np.abs(np.linalg.norm(x, axis=1) - 1.0) < 1e-8):
-        raise InputError(f"{what}: expected unit vectors, got lengths {np.linalg.norm(x, axis=1).tolist()[:5]}")
-    return x
+    length = np.linalg.norm(x, axis=1)
+    off = np.abs(length - 1.0)
+    if not np.all(off <= OFF_SPHERE):
+        row = int(np.argmax(~(off <= OFF_SPHERE)))
+        raise InputError(
+            f"{what}: expected unit vectors, of length 1 to {OFF_SPHERE:g}, got length {length[row]:.9g} in row {row}"
+        )
+    return x if np.all(off < EXACT) else normalised(x)
 
 
 def check_weights(weights: ArrayLike | None, count: int) -> Array:

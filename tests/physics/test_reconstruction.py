@@ -87,6 +87,48 @@ def test_a_resolved_softmax_density_at_beta_100(dim, lmax, until, tmp_path):
     bounded("the same, log J", np.abs(back.log_jacobian + forth.log_jacobian).max(), 1e-10)
 
 
+@pytest.mark.parametrize(("dim", "tolerance"), [(2, 1e-9), (3, 1e-6)])
+def test_the_measure_resolves_integrals_at_width_2e_9(dim, tolerance):
+    """C1 at gap·t = 20, axes askew: moments of the exact density, in terms of where its mass began.
+
+    With u = ⟨x, e⟩ at the start, mass at a distance of order 1 from ±e is of order e^{−20}: ∫f ρ_t is
+    f(e)ρ₀{u > 0} + f(−e)ρ₀{u < 0} to 1e-7.
+    """
+    turn = np.linalg.qr(SKEW[:dim, :dim])[0]
+    head, axis = Head(turn @ np.diag([1.0, 0.5, 0.2][:dim]) @ turn.T), turn[:, 0]
+    rho0, until = bump(dim), 40.0
+    measure = Characteristics(RecordedVelocity(Hardmax(head), [0.0, until]), rho0).measure(until, tolerance)
+    name = f"C1, measure at gap·t = 20 on S^{dim - 1}, tolerance {tolerance:g}"
+    print(f"NUMBER {name}: {measure.weights.size} nodes, least weight {measure.weights.min():.1e}")
+    assert (measure.weights > 0.0).all()
+    assert measure.weights.size < {2: 3_000, 3: 120_000}[dim]
+    bounded(f"{name}: mass − 1", abs(measure.weights.sum() - 1.0), 1e-10)
+    plus = side_mass(rho0, axis)
+    mean = measure.weights @ measure.points
+    bounded(f"{name}: mean", np.abs(mean - (2.0 * plus - 1.0) * axis).max(), max(tolerance, 1e-7))
+    second = measure.points.T @ (measure.weights[:, None] * measure.points)
+    bounded(f"{name}: second moment", np.abs(second - np.outer(axis, axis)).max(), max(tolerance, 1e-7))
+    on_side = measure.weights[measure.points @ axis > 0.0].sum()
+    bounded(f"{name}: mass on the side of e", abs(on_side - plus), tolerance)
+    exact = hardmax_flow(head, measure.initial()[0].reshape(-1, dim), until)
+    away = measure.weights @ np.linalg.norm(measure.points - exact, axis=1)
+    bounded(f"{name}: mean distance of nodes from their exact images", away, tolerance)
+
+
+def side_mass(density, axis):
+    """∫_{x·e>0} ρ₀ by a Gauss rule in the height about e."""
+    dim = len(axis)
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    if dim == 2:
+        angle = np.arctan2(axis[1], axis[0]) + 0.5 * np.pi * nodes
+        return float(0.5 * np.pi * weights @ density(np.stack([np.cos(angle), np.sin(angle)], axis=1)))
+    others = np.linalg.svd(axis[None])[2][1:]
+    height, phi = 0.5 * (1.0 + nodes)[:, None, None], 2.0 * np.pi * np.arange(100)[:, None] / 100
+    ring = np.cos(phi) * others[0] + np.sin(phi) * others[1]
+    values = density(height * axis + np.sqrt(1.0 - height**2) * ring).mean(axis=1)
+    return float(np.pi * weights @ values)
+
+
 def test_mass_is_kept_by_the_rebuilt_density(tmp_path):
     head = Head(np.diag([1.0, 0.4, -0.3]), beta=20.0)
     model = ContinuityEquation(space_of(3, 63), Softmax(head))
