@@ -77,7 +77,8 @@ def build_simulation(
 def resume_simulation(path: str | Path, *, progress: bool = True) -> tuple[Simulation, float]:
     """The simulation of a run file, taken up at its checkpoint, and the time it was meant to reach.
 
-    Continues bit for bit as if never interrupted (same machine and backend). Raises InputError without a checkpoint.
+    Continues bit for bit as if never interrupted (same machine and backend); nothing is written before it runs.
+    Raises InputError without a checkpoint.
     """
     with RunFile(path) as run:
         tables = run.config

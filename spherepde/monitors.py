@@ -139,8 +139,12 @@ class ProgressLine:
             self._bar.stop()
 
 
+class Interrupted(Exception):  # noqa: N818
+    """A run was told to stop; the message is the name of the signal."""
+
+
 class Interrupt:
-    """Set by SIGINT or SIGTERM; the run finishes its step, writes a checkpoint and stops."""
+    """Set by SIGINT or SIGTERM; the run goes back to its last record, writes a checkpoint and stops."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -149,11 +153,17 @@ class Interrupt:
         """Signal handler."""
         self.name = signal.Signals(number).name
 
+    def check(self) -> None:
+        """Raise Interrupted if a signal came: where work can be left and taken up again."""
+        if self.name is not None:
+            raise Interrupted(self.name)
+
 
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
+def interruptible(switch: Interrupt | None = None) -> Iterator[Interrupt]:
     """Catch SIGINT and SIGTERM while inside (main thread only; elsewhere the switch simply never turns)."""
-    switch = Interrupt()
+    switch = Interrupt() if switch is None else switch
+    switch.name = None
     previous = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):

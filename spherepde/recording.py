@@ -29,6 +29,9 @@ from .store import (
 Real = NDArray[np.float64]
 Modal = NDArray[np.complex128]
 
+LEAST_DEGREE = 2
+"""No space is smaller: heads that attend to less (B = 0: to the mean) are recorded up to here."""
+
 
 class Recorder:
     """Keeps the file of one run; every method does nothing when ``path`` is None.
@@ -51,6 +54,9 @@ class Recorder:
         self._kept: tuple[list[float], list[Modal]] | None = None  # the velocity, where no file records it
         self._writer: RunWriter | None = None
         self._written_degree: int | None = None  # of the velocity in a file that exists
+        self._standing: tuple[int, int, int] | None = None  # the rows of a file that is to be taken up
+        self.ended = False
+        """Whether the file says that its run is done."""
 
     @property
     def velocity(self) -> bool:
@@ -59,7 +65,7 @@ class Recorder:
 
     @property
     def _recorded_degree(self) -> int:
-        return min(self.source_degree, self._model.space.lmax)
+        return min(max(self.source_degree, LEAST_DEGREE), self._model.space.lmax)
 
     def to_config(self) -> dict[str, Any]:
         """The file and what is written to it, as the [output] table of a configuration says it."""
@@ -73,7 +79,7 @@ class Recorder:
         """
         degree = max(self.source_degree, self._model.source_degree(until))
         written = self._written_degree
-        if written is not None and min(degree, self._model.space.lmax) > written:
+        if written is not None and min(max(degree, LEAST_DEGREE), self._model.space.lmax) > written:
             raise InputError(
                 f"{self.path} records the velocity up to degree {written}, but L_K = {degree} by t = {until:g}; "
                 "expected a new run to that time at once, or one without the velocity (output.velocity = false)"
@@ -81,9 +87,9 @@ class Recorder:
         self.source_degree = degree
 
     @property
-    def is_open(self) -> bool:
-        """Whether the file is open for writing."""
-        return self._writer is not None
+    def ready(self) -> bool:
+        """Whether there is nothing to :meth:`restore` before :meth:`open`: no file, one taken up, or one open."""
+        return self.path is None or self._standing is not None or self._writer is not None
 
     def open(
         self,
@@ -92,9 +98,12 @@ class Recorder:
         warnings: list[str],
         limit_measure: dict[str, Any] | None = None,
     ) -> None:
-        """Create the file, unless it is open already (a resumed run). Raises InputError if it cannot be."""
+        """Create the file, or go on with the one that was restored. Raises InputError if that cannot be done."""
         if self.path is None:
             return
+        self.ended = False
+        if self._standing is not None:
+            self._writer, self._standing = RunWriter.reopen(self.path, self._standing), None
         if self._writer is not None:
             self._writer.update(config=config, kernel_bandwidth=self.source_degree, warnings=" ".join(warnings))
             return
@@ -149,9 +158,9 @@ class Recorder:
             save_checkpoint(checkpoint_path(self.path), arrays, {**state, "counts": list(self._writer.counts)})
 
     def restore(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Read the checkpoint and cut the file back to it, which says whether and how far it records the velocity.
+        """Read the checkpoint, and from the file whether and how far it records the velocity.
 
-        Raises InputError if they do not belong together.
+        Both stay as they are: :meth:`open` cuts the file back to the checkpoint.
         """
         if self.path is None:
             raise InputError("a run without a file has no checkpoint to resume from")
@@ -159,9 +168,16 @@ class Recorder:
         with RunFile(self.path) as written:
             self.source_degree = int(written.attributes["kernel_bandwidth"])
             self._written_degree = None if written.velocity is None else int(written.velocity.degree.max())
+            self.ended = written.attributes["status"] == "done"
         self._wants_velocity = self._written_degree is not None
-        self._writer = RunWriter.reopen(self.path, tuple(state["counts"]))
+        self._standing = tuple(state["counts"])
         return arrays, state
+
+    def last_values(self) -> dict[str, Real]:
+        """The last row of the series in a file that is not open."""
+        assert self.path is not None
+        with RunFile(self.path) as written:
+            return {name: values[-1] for name, values in written.series.items() if name != "t"}
 
     def keep_velocity(self) -> None:
         """From now on, before the first record: keep source moments in memory unless a file records them."""
@@ -194,6 +210,7 @@ class Recorder:
             with suppress(StorageError):
                 self._writer.update(**{f"{k}_horizon": np.nan if t is None else t for k, t in horizons.items()})
                 self._writer.finish(status, reason)
+                self.ended = status == "done"
 
     def close(self) -> None:
         """Close the file; what a full disk kept out of it has been reported by the flush that failed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from .checkpointing import limit_table, pack, unpack
-from .continuation import LOST, Continuation
+from .continuation import Continuation
 from .densities import Density
 from .diagnostics import Diagnostics
 from .equation import ContinuityEquation
@@ -23,7 +22,7 @@ from .errors import InputError, NumericalError
 from .footprint import require_run_memory
 from .heads import NUMBER
 from .memory import of_this_machine
-from .monitors import Horizons, Interrupt, ProgressLine, guard, interruptible
+from .monitors import Horizons, Interrupt, Interrupted, ProgressLine, guard, interruptible
 from .pace import Pace
 from .recorded_series import run_series
 from .recording import Recorder
@@ -127,8 +126,9 @@ class Simulation:
             watching.limit = self.diagnostics.limit
             self.error_bars = ErrorBars.start(self.diagnostics, watching, tableau, state)
         self.pace = Pace(model, tableau, rtol, dt, self.state)
-        self.onward = Continuation(continuation, self.diagnostics, barred=bool(companion_lmax))
-        self._landed, self._exhausted = True, False
+        self._last: dict[str, Real] = {}  # what was recorded or measured last
+        self._interrupt = Interrupt()
+        self.onward = Continuation(continuation, self.diagnostics, self._interrupt, barred=bool(companion_lmax))
         if self.onward.possible:
             self.recorder.keep_velocity()
 
@@ -179,26 +179,36 @@ class Simulation:
     # ---- running
 
     def run(self, until: float) -> Result:
-        """March to ``until``, recording every accepted step; ends with a reason, a flushed file and a checkpoint."""
-        if not (isinstance(until, NUMBER) and np.isfinite(until) and until > self.time):
+        """March to ``until``, recording every accepted step; ends with a reason, a flushed file and a checkpoint.
+
+        SIGINT and SIGTERM stop it after the step on the grid, or amid one of nodes. A run that is done with just this
+        end leaves its file alone. Raises InputError for an earlier end.
+        """
+        written = self.time > 0.0 and self.recorder.path is not None
+        if not (isinstance(until, NUMBER) and np.isfinite(until) and until >= self.time) or (
+            until == self.time and not written
+        ):
             raise InputError(f"time.until = {until!r}: expected a time after t = {self.time:g}")
+        if until == self.time and self.recorder.ended:
+            reason = f"nothing left to do: it had reached t = {until:g}"
+            values = self.recorder.last_values()
+            return Result("done", reason, self.time, self.state.copy(), values, self.horizons, self.recorder.path)
         if self.save_every is None:
             self.save_every = until / 50.0
         line = ProgressLine(self.time, until, enabled=self.progress)
         try:
             self.recorder.cover(until)
-            if self.time > 0.0 and self.recorder.path is not None and not self.recorder.is_open:
+            if self.time > 0.0 and not self.recorder.ready:
                 self.restore()  # a second run of the same simulation goes on with its file
             remark = self.model.attention.schedule.remark(until)
             warnings = self.warnings + ([] if remark is None else [remark])
             series = run_series(self.diagnostics, self.error_bars, self.onward.option)
-            self.recorder.open(series, self.to_config(until), warnings, limit_table(self.diagnostics))
-            line.say(f"memory: {of_this_machine(self.footprint.peak)}")
-            for warning in warnings:
-                line.say(f"warning: {warning}")
-            with interruptible() as interrupt, threadpool_limits(self.model.space.threads, user_api="blas"):
-                status, reason, values = self._march(until, line, interrupt)
-                status, reason = self._conclude(status, reason)
+            with interruptible(self._interrupt), threadpool_limits(self.model.space.threads, user_api="blas"):
+                self.recorder.open(series, self.to_config(until), warnings, limit_table(self.diagnostics))
+                line.say(f"memory: {of_this_machine(self.footprint.peak)}")
+                for warning in warnings:
+                    line.say(f"warning: {warning}")
+                status, reason = self._conclude(*self._march(until, line))
         except Exception as error:  # a function of time that fails: the file says so before the program ends
             sentence = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             self._conclude("stopped", f"{sentence} (at t = {self.time:.6g})")
@@ -206,31 +216,33 @@ class Simulation:
         finally:
             line.close()
             self.recorder.close()
-        return Result(status, reason, self.time, self.state.copy(), values, self.horizons, self.recorder.path)
+        return Result(status, reason, self.time, self.state.copy(), self._last, self.horizons, self.recorder.path)
 
-    def _march(self, until: float, line: ProgressLine, interrupt: Interrupt) -> tuple[str, str, dict[str, Real]]:
+    def _march(self, until: float, line: ProgressLine) -> tuple[str, str]:
         last_checkpoint = time.monotonic()
-        values = self._stand(line)
         try:
+            self._last = self._stand(line)
             if self.time == 0.0:
-                self.recorder.record(self.time, values, self.state)
+                self.recorder.record(self.time, self._last, self.state)
                 self.recorder.save(self.time, self.state)
                 self._checkpoint()
             assert self.save_every is not None
             breaks = self.model.attention.schedule.breaks
             for target, saving in landing_times(self.time, until, self.save_every, breaks):
                 while self.time != target:
-                    self._leave_grid_if_due(until, values, line)
+                    self._leave_grid_if_due(until, line)
                     go = self._on_grid if self.onward.tokens is None else self._on_nodes
-                    for values in go(target, saving, until, line):
-                        if interrupt.name and self._landed:
-                            return "interrupted", f"interrupted by {interrupt.name} at t = {self.time:g}", values
-                        if self._landed and time.monotonic() - last_checkpoint > self.checkpoint_every:
+                    for self._last in go(target, saving, until, line):
+                        self._interrupt.check()
+                        if time.monotonic() - last_checkpoint > self.checkpoint_every:
                             self._checkpoint()
                             last_checkpoint = time.monotonic()
+        except Interrupted as signal:
+            if self.time != until:
+                return "interrupted", f"interrupted by {signal} at t = {self.time:g}"
         except (NumericalError, StorageError, InputError) as error:  # the last: heads that a function of time gave
-            return "stopped", str(error), values
-        return "done", f"reached t = {until:g}", values
+            return "stopped", str(error)
+        return "done", f"reached t = {until:g}"
 
     def _stand(self, line: ProgressLine) -> dict[str, Real]:
         """The values at the time where a march begins."""
@@ -264,19 +276,15 @@ class Simulation:
     def _on_nodes(self, target: float, saving: bool, until: float, line: ProgressLine) -> Iterator[dict[str, Real]]:
         """The same of the nodes that go on where the grid ended."""
         assert self.onward.tokens is not None
-        self._landed = False
         for row in self.onward.tokens.rows(target):
             self.model.enter(row.time)
-            guard(row.time, {name: value for name, value in row.values.items() if name not in LOST})
             self.time, self.state = row.time, row.state
             values = self._values(row.values, row.step_size, line, saving=saving and self.time == target)
             self._write(values, line, saving=saving and self.time == target)
-            self._landed = self.time == target
+            if self.onward.now_exhausted(self.time, float(values["nodes"])):
+                line.say(f"nodes at t = {self.time:.4g}: as many as may be, cells divide no more; see the error bars")
+                self.recorder.note(nodes_exhausted=self.time)
             yield values
-        if self.onward.tokens.exhausted and not self._exhausted:
-            self._exhausted = True
-            line.say(f"nodes at t = {self.time:.4g}: as many as there may be, cells divide no more; see the error bars")
-            self.recorder.note(nodes_exhausted=self.time)
 
     def _write(self, values: dict[str, Real], line: ProgressLine, *, saving: bool) -> None:
         self.recorder.record(self.time, values, self.state)
@@ -284,13 +292,16 @@ class Simulation:
         if saving:
             self.recorder.save(self.time, self.state)
 
-    def _leave_grid_if_due(self, until: float, values: dict[str, Real], line: ProgressLine) -> None:
+    def _leave_grid_if_due(self, until: float, line: ProgressLine) -> None:
         """Go over to nodes where the run must, or where it was asked to and can."""
         if not self.onward.due(self.time, until, self.horizons.field):
             return
-        self.onward.begin(self.initial, lambda: self.recorder.velocity_record(self.time), values, line.say)
+        self.onward.begin(self.initial, lambda: self.recorder.velocity_record(self.time), self._last, line.say)
         if self.onward.handover is not None:
             self.recorder.note(handover=self.onward.handover._asdict())
+            if remark := self.onward.handover.remark:
+                line.say(f"warning: {remark}")
+                self.recorder.note(handover_remark=remark)
             self._checkpoint()
 
     def _conclude(self, status: str, reason: str) -> tuple[str, str]:
@@ -314,24 +325,13 @@ class Simulation:
         for sentence in self.horizons.watch(self.time, values):
             line.say(sentence)
         values |= self.horizons.values()
-        return self._absent | values | {"step_size": np.array(step_size)}
-
-    @cached_property
-    def _absent(self) -> dict[str, Real]:
-        """What is recorded on the grid for series that only nodes fill."""
-        absent = {"nodes": np.array(0.0)}
-        if self.error_bars is None and self.onward.option == "tokens":
-            specs = self.diagnostics.observable_quantities
-            absent |= {f"{name}_error": np.full(spec.shape, np.nan) for name, spec in specs.items()}
-        return absent
+        return self.onward.absent() | values | {"step_size": np.array(step_size)}
 
     # ---- checkpoints
 
     def _checkpoint(self) -> None:
-        if self._landed:
-            self.recorder.checkpoint(*pack(self))
+        self.recorder.checkpoint(*pack(self))
 
     def restore(self) -> None:
-        """Take up the state of the checkpoint beside the run file, dropping what the file holds beyond it."""
+        """Take up the state of the checkpoint beside the run file; what that holds beyond it is dropped by ``run``."""
         unpack(self, *self.recorder.restore())
-        self._landed = True

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from spherepde import (
+    Characteristics,
     Circle,
     ContinuityEquation,
     Hardmax,
@@ -130,6 +131,68 @@ def test_finished_run_extends_bit_for_bit(tmp_path):
     assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
     with RunFile(tmp_path / "parts.h5") as run:
         assert run.config["time"]["until"] == 0.8
+
+
+def test_resuming_a_run_that_is_done_changes_nothing(tmp_path):
+    path = tmp_path / "run.h5"
+    finished = circle_simulation(path).run(0.4)
+    before = path.read_bytes(), checkpoint_path(path).read_bytes()
+    simulation, until = resume_simulation(path, progress=False)
+    result = simulation.run(until)
+    assert (result.status, result.exit_status, result.reason) == (
+        "done",
+        0,
+        "nothing left to do: it had reached t = 0.4",
+    )
+    assert result.time == 0.4 and result.values.keys() == finished.values.keys()
+    for name, value in finished.values.items():
+        np.testing.assert_array_equal(result.values[name], value, name)
+    np.testing.assert_array_equal(result.state, finished.state)
+    for wrong in (0.3, np.nan, "1"):
+        with pytest.raises(InputError, match=r"expected a time after t = 0\.4"):
+            resume_simulation(path, progress=False)[0].run(wrong)
+    assert (path.read_bytes(), checkpoint_path(path).read_bytes()) == before
+
+
+def test_a_run_interrupted_at_its_end_is_done(tmp_path):
+    run = circle_simulation(tmp_path / "run.h5")
+    recorded = run.recorder.record
+
+    def record(t, values, state):
+        recorded(t, values, state)
+        if t == 0.4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run.recorder.record = record
+    result = run.run(0.4)
+    assert (result.status, result.reason) == ("done", "reached t = 0.4")
+
+
+def test_a_run_whose_end_could_not_be_written_is_done_by_a_resume(tmp_path):
+    """The state is at its end, the file says otherwise."""
+    path = tmp_path / "run.h5"
+    circle_simulation(path).run(0.4)
+    with h5py.File(path, "r+") as file:
+        file.attrs["status"] = "stopped"
+    simulation, until = resume_simulation(path, progress=False)
+    assert simulation.run(until).status == "done"
+    with RunFile(path) as run:
+        assert run.attributes["status"] == "done" and run.series["t"][-1] == 0.4
+
+
+def test_heads_that_attend_to_all_alike_leave_a_file(tmp_path):
+    """B = 0: the velocity depends on the mean alone, and no space has but one degree."""
+    model = ContinuityEquation(Circle(47), Softmax(Head(np.diag([1.0, 0.2]), np.zeros((2, 2)), beta=5.0)))
+    run = Simulation(model, fisher_bingham([0.3, 0.8]), tmp_path / "run.h5", progress=False, save_every=0.25)
+    assert run.run(0.5).status == "done"
+    assert resume_simulation(tmp_path / "run.h5", progress=False)[0].run(1.0).status == "done"
+    with RunFile(tmp_path / "run.h5") as file:
+        assert file.velocity.degree.max() == 2
+        mean = file.series["mean"][-1]
+    x = np.array([[1.0, 0.0], [0.6, -0.8]])
+    pulled = np.diag([1.0, 0.2]) @ mean
+    expected = pulled - x * (x @ pulled)[:, None]
+    np.testing.assert_allclose(Characteristics(tmp_path / "run.h5").velocity(1.0, x), expected, atol=1e-12)
 
 
 def test_a_second_run_goes_on_with_the_file(tmp_path):

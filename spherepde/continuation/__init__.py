@@ -3,7 +3,7 @@
 The grid loses a density that concentrates below its spacing; the velocity it recorded is good for longer. So the
 initial density is carried along that velocity, as the nodes of :mod:`spherepde.adaptive`, to where the run stands, and
 from there on by its own attention (:mod:`spherepde.lagrangian`). A second, coarser set of nodes that left the grid
-earlier gives the error bars.
+earlier, or was never there if nothing else tells how far the grid is off, gives the error bars.
 """
 
 from .course import Continuation

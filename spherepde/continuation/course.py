@@ -13,7 +13,7 @@ from ..characteristics.record import RowsOfMoments
 from ..densities import Density
 from ..diagnostics import Diagnostics
 from ..errors import InputError, NumericalError
-from ..monitors import VELOCITY_TOLERANCE
+from ..monitors import VELOCITY_TOLERANCE, Interrupt
 from .handover import WITHOUT_BARS, Handover, HorizonWatch, hand_over
 from .tokens import TokenContinuation
 
@@ -34,14 +34,17 @@ class Continuation:
     times the field horizon; "none" never does, and nor does a run with diffusion, which has no characteristics.
     """
 
-    def __init__(self, option: str, diagnostics: Diagnostics, *, barred: bool) -> None:
+    def __init__(self, option: str, diagnostics: Diagnostics, interrupt: Interrupt, *, barred: bool) -> None:
         self.option = option
         self.tokens: TokenContinuation | None = None
         """The nodes that carry the density once the grid no longer does."""
         self.handover: Handover | None = None
+        self.exhausted: float | None = None
+        """The first time of a record with as many nodes as there may be, where cells no longer divide."""
         wanted = option == "tokens" or (option == "auto" and barred)
         self.possible = wanted and not diagnostics.equation.diffusion
         self._diagnostics = diagnostics
+        self._interrupt = interrupt
         self._barred = barred
         self._watch = HorizonWatch(1.0 / max(diagnostics.equation.field.speed_scale, 1e-300))
 
@@ -75,7 +78,9 @@ class Continuation:
         bar = max((offsets[name] for name in MOMENTS if name in offsets), default=0.0)
         try:
             t, moments = record()
-            tokens = hand_over(self._diagnostics, initial, t, moments, offsets, say)
+            tokens = hand_over(
+                self._diagnostics, initial, t, moments, offsets, say, self._interrupt, barred=self._barred
+            )
             here = tokens.now().values
             seams = {name: float(np.abs(here[name] - values[name]).max()) for name in MOMENTS}
             if max(seams.values()) > WORST_SEAM * (bar + VELOCITY_TOLERANCE):
@@ -88,10 +93,27 @@ class Continuation:
             return
         for name, seam in seams.items():
             offsets[name] = offsets.get(name, 0.0) + seam
-        tokens.displace(max(offsets[name] for name in MOMENTS))
+        if self._barred:
+            tokens.displace(max(offsets[name] for name in MOMENTS))
         self.tokens = tokens
         nodes, tolerance = int(here["nodes"]), tokens.fine.flow.tolerance
         self.handover = Handover(tokens.time, nodes, tolerance, seams["second_moment"])
+
+    def absent(self) -> dict[str, Real]:
+        """What is recorded on the grid for series that only nodes fill."""
+        absent = {"nodes": np.array(0.0)}
+        if not self._barred and self.option == "tokens":
+            specs = self._diagnostics.observable_quantities
+            absent |= {f"{name}_error": np.full(spec.shape, np.nan) for name, spec in specs.items()}
+        return absent
+
+    def now_exhausted(self, t: float, nodes: float) -> bool:
+        """Whether a record at time t is the first with as many nodes as there may be."""
+        most = None if self.tokens is None else self.tokens.fine.flow.most_nodes
+        if self.exhausted is not None or most is None or nodes < most:
+            return False
+        self.exhausted = t
+        return True
 
     # ---- checkpoints
 
@@ -104,6 +126,7 @@ class Continuation:
         state: dict[str, Any] = {"watch": asdict(self._watch), "may_hand_over": self.possible}
         if self.tokens is not None and self.handover is not None:
             state |= {"tokens": self.tokens.to_json(), "handover": self.handover._asdict()}
+            state["exhausted"] = self.exhausted
         return state
 
     def restore(self, initial: Density, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
@@ -113,6 +136,9 @@ class Continuation:
             self.possible = state["may_hand_over"]
         self.tokens = None
         if "tokens" in state:
+            if "tracks" not in state["tokens"]:
+                raise InputError("the checkpoint keeps nodes as an earlier version did; expected a run begun anew")
             own = {name.removeprefix(TOKENS): a for name, a in arrays.items() if name.startswith(TOKENS)}
-            self.tokens = TokenContinuation.restored(self._diagnostics, initial, own, state["tokens"])
+            self.tokens = TokenContinuation.restored(self._diagnostics, initial, own, state["tokens"], self._interrupt)
             self.handover = Handover(**state["handover"])
+        self.exhausted = state.get("exhausted")

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..adaptive import initial_cells
 from ..characteristics import RecordedVelocity
-from ..characteristics.reconstruction import carry_along
+from ..characteristics.reconstruction import carry_along, pole
 from ..characteristics.record import RowsOfMoments
 from ..densities import Density
 from ..diagnostics import Diagnostics
-from ..heads import DominantEigenspace
-from ..lagrangian import LagrangianFlow
-from ..monitors import VELOCITY_TOLERANCE
-from .tokens import TokenContinuation, Track
+from ..monitors import VELOCITY_TOLERANCE, Interrupt
+from .tokens import TokenContinuation
+from .tracks import NodeFlow, Stretch, Track
 
 Real = NDArray[np.float64]
 
@@ -36,8 +35,14 @@ COARSER = 30.0
 """The second set's tolerances are larger by this factor,"""
 EARLIER = 0.9
 """and it leaves the grid at this fraction of the time."""
+ALONE = 2.0
+"""What its difference counts where nothing else tells how far the grid was off: it errs too, by up to half as much."""
 WITHOUT_BARS = 1.3
 """Multiple of the field horizon at which a run without error bars hands over."""
+
+
+WIDE_SEAM = 1e-8
+"""Jumps of moments at the handover above this are not left to the eye."""
 
 
 class Handover(NamedTuple):
@@ -47,6 +52,16 @@ class Handover(NamedTuple):
     nodes: int
     tolerance: float
     seam: float
+
+    @property
+    def remark(self) -> str:
+        """A sentence about a seam that shows; empty if it does not."""
+        if self.seam <= WIDE_SEAM:
+            return ""
+        return (
+            f"the second moment jumps by {self.seam:.1e} at the handover (t = {self.time:.4g}), by more than "
+            f"{WIDE_SEAM:g}; error bars include that"
+        )
 
 
 @dataclass
@@ -86,6 +101,16 @@ def predicted_horizon(t: Sequence[float], bars: Sequence[float]) -> float | None
     return float(times[-1] + np.log(VELOCITY_TOLERANCE / sizes[-1]) / rate) if rate > 0.0 else np.inf
 
 
+class _HeardVelocity(RecordedVelocity):
+    """A recorded velocity that lets interrupts be heard while nodes follow it."""
+
+    interrupt: Interrupt
+
+    def __call__(self, t: float, points: ArrayLike, since: float | None = None) -> Real:
+        self.interrupt.check()
+        return super().__call__(t, points, since)
+
+
 def hand_over(
     diagnostics: Diagnostics,
     initial: Density,
@@ -93,34 +118,34 @@ def hand_over(
     moments: RowsOfMoments,
     offsets: dict[str, float],
     say: Callable[[str], None],
+    interrupt: Interrupt,
+    *,
+    barred: bool,
 ) -> TokenContinuation:
     """Carry the initial density along the recorded velocity to the last of the times t, and take it up there.
 
     ``moments`` are the source moments (n, lm) at those. ``offsets``: the error bars of the grid at the handover.
+    Without such bars (not ``barred``), the second set of nodes never follows that velocity, so that the two tell how
+    far the grid was off.
     Raises NumericalError where the flow needs more nodes than can be followed.
     """
     law, space = diagnostics.equation.attention, diagnostics.space
     end, dim = float(t[-1]), space.dim
-    velocity = RecordedVelocity(law, t, None if law.name == "hardmax" else moments, threads=space.threads)
+    velocity = _HeardVelocity(law, t, None if law.name == "hardmax" else moments, threads=space.threads)
+    velocity.interrupt = interrupt
     tracks = []
-    for coarser, leaves in ((1.0, end), (COARSER, EARLIER * end)):
+    for coarser, leaves in ((1.0, end), (COARSER, EARLIER * end if barred else 0.0)):
         most = MOST_NODES[dim] if coarser == 1.0 else MOST_NODES[dim] // 2
-        flow = LagrangianFlow(law, FINE[dim] * coarser, most_nodes=most, threads=space.threads)
+        flow = NodeFlow(law, FINE[dim] * coarser, most, space.threads, interrupt.check)
         build = BUILD[dim] * coarser
-        cells = initial_cells(initial, dim, build, axis=pole(diagnostics.limit_space))
-        cells = carry_along(velocity, cells, 0.0, leaves, build, rtol=max(0.1 * build, 1e-11))
+        cells = initial_cells(initial, dim, build, axis=pole(diagnostics.limit_space), most_nodes=most)
+        if leaves > 0.0:
+            cells = carry_along(velocity, cells, 0.0, leaves, build, rtol=max(0.1 * build, 1e-11))
         if coarser == 1.0:
             say(f"handover at t = {end:.4g}: {cells.weights.size} weighted nodes go on where the grid ends")
         track = Track(flow, cells, leaves)
-        if leaves < end:
-            for _ in track.to([end]):
-                pass
+        track.at(end, end)
+        track.land()
         tracks.append(track)
-    return TokenContinuation(diagnostics, tracks[0], tracks[1], offsets)
-
-
-def pole(target: DominantEigenspace | None) -> Real | None:
-    """The axis to whose equator, or from whose equator, points go: E itself or the normal of E on S²."""
-    if target is None or target.dim == 3 or len(target.basis) == 2:
-        return None
-    return target.axis if target.dim == 1 else np.linalg.svd(target.basis.T)[2][-1]
+    weight = 1.0 if barred else ALONE
+    return TokenContinuation(diagnostics, tracks[0], tracks[1], Stretch(end, end), offsets, weight)

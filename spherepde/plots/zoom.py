@@ -123,7 +123,7 @@ def _draw_circle(ax: Axes, window: Window, angles: Real, rho: Real) -> None:
     ax.set_xticks(*PI_TICKS)
     ax.set_xlabel(r"angle $\theta$ (radians)")
     ax.set_ylabel(r"density $\rho$ per unit length")
-    ax.set_title("the whole circle; the red triangle marks the frame", color=INK, pad=12.0)
+    ax.set_title("the whole circle, the frame in red", color=INK, pad=12.0)
 
 
 def _draw_maps(figure: Figure | SubFigure, axes: list[Axes], window: Window, maps: list[Real]) -> None:
