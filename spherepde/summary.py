@@ -147,12 +147,8 @@ def describe(run: RunFile) -> str:
         )
     else:
         lines["trust"] += "; no companion run, so moments carry no error bar"
-    handover = handover_of(attributes)
-    if handover is not None:
-        lines["handover"] = (
-            f"at t = {handover['time']:.4g} to {handover['nodes']} weighted nodes, tolerance "
-            f"{handover['tolerance']:.0e}; the second moment jumps by {handover['seam']:.1e} there"
-        )
+    if "handover" in attributes:
+        lines["handover"] = _handover_line(attributes)
     lines["at the end"] = (
         f"mass − 1 = {series['mass'][-1] - 1.0:.1e}, mean = {np.array2string(series['mean'][-1], precision=6)}"
     )
@@ -187,6 +183,18 @@ def _course(t: Real, values: Real) -> str:
     start, end, low = float(values[0]), float(values[-1]), int(np.argmin(values))
     least = f" → {values[low]:.6f} (t = {t[low]:.4g})" if 2.0 * values[low] < min(start, end) else ""
     return f"{start:.6f}{least} → {end:.6f}"
+
+
+def _handover_line(attributes: Mapping[str, Any]) -> str:
+    """When a run went over to nodes, and what was remarkable about it."""
+    at = handover_of(attributes) or {}
+    words = [
+        f"at t = {at['time']:.4g} to {at['nodes']} weighted nodes, tolerance {at['tolerance']:.0e}",
+        attributes.get("handover_remark", f"the second moment jumps by {at['seam']:.1e} there"),
+    ]
+    if "nodes_exhausted" in attributes:
+        words.append(f"as many nodes as there may be from t = {attributes['nodes_exhausted']:.4g} on")
+    return "; ".join(words)
 
 
 def handover_of(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
