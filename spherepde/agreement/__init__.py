@@ -4,9 +4,19 @@
 Whatever is measured of the tokens is measured in the same way of exact samples, so the band needs no theory.
 """
 
-from .comparison import SAMPLES, measured
+from .comparison import MOST_NODES, SAMPLES, Comparison, Outcome, measured
 from .interacting import tokens_interact
 from .report import Agreement
 from .token_files import Trajectories, read_tokens
 
-__all__ = ["SAMPLES", "Agreement", "Trajectories", "measured", "read_tokens", "tokens_interact"]
+__all__ = [
+    "MOST_NODES",
+    "SAMPLES",
+    "Agreement",
+    "Comparison",
+    "Outcome",
+    "Trajectories",
+    "measured",
+    "read_tokens",
+    "tokens_interact",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +52,6 @@ class EqualCells:
             above = np.einsum("nk,nk->n", points, self.normals[node_of]) > self.thresholds[node_of]
             node_of = 2 * node_of + np.where(above, 2, 1)
         self.centres, self.masses = self._barycentres(points, node_of - (2**levels - 1))
-        self.cost = self._angles(self.centres, self.centres)
 
     def _halve(self, node: int, inside: Array) -> None:
         if len(inside) < 2:
@@ -67,9 +67,10 @@ class EqualCells:
         masses = np.bincount(cells, minlength=number) / len(points)
         return sums / np.linalg.norm(sums, axis=1, keepdims=True), masses
 
-    @staticmethod
-    def _angles(x: Array, y: Array) -> Array:
-        return np.asarray(2.0 * np.arctan2(cdist(x, y), cdist(x, -y)))
+    @cached_property
+    def cost(self) -> Array:
+        """Angles (m, m) between the centres."""
+        return angles_between(self.centres, self.centres)
 
     def histogram(self, points: Array, weights: Array | None = None) -> tuple[Indices, Array]:
         """The cell (n,) of each point (n, d), and the mass (m,) in each cell."""
@@ -83,21 +84,32 @@ class EqualCells:
         gives, takes = surplus > 0.0, surplus < 0.0
         if not gives.any():
             return 0.0, 0.0
-        first = _optimum(surplus[gives], -surplus[takes], self.cost[np.ix_(gives, takes)])
+        first = optimum(surplus[gives], -surplus[takes], self.cost[np.ix_(gives, takes)])
         present, held = masses > 0.0, self.masses > 0.0
-        second = _optimum(masses[present], self.masses[held], self.cost[np.ix_(present, held)] ** 2)
+        second = optimum(masses[present], self.masses[held], self.cost[np.ix_(present, held)] ** 2)
         return first, float(np.sqrt(second))
 
-    def radii(self, points: Array, cells: Indices, weights: Array | None = None) -> tuple[float, float]:
-        r"""Root mean p-th powers, p = 1 and 2, of the angles from points (n, d) to the centres of their cells."""
+    def distances_of_points(self, points: Array, weights: Array | None = None) -> tuple[float, float]:
+        """Geodesic W₁ and W₂ between points (n, d), where they are, and the cells' masses at their centres."""
         w = np.full(len(points), 1.0 / len(points)) if weights is None else weights
-        centres = self.centres[cells]
+        held = self.masses > 0.0
+        cost = angles_between(points, self.centres[held])
+        return optimum(w, self.masses[held], cost), float(np.sqrt(optimum(w, self.masses[held], cost**2)))
+
+    def radii(self, points: Array) -> tuple[float, float]:
+        r"""Root mean p-th powers, p = 1 and 2, of the angles from points (n, d) to the centres of their cells."""
+        centres = self.centres[self.histogram(points)[0]]
         apart, around = np.linalg.norm(points - centres, axis=1), np.linalg.norm(points + centres, axis=1)
         angle = 2.0 * np.arctan2(apart, around)
-        return float(w @ angle), float(np.sqrt(w @ angle**2))
+        return float(angle.mean()), float(np.sqrt(np.mean(angle**2)))
 
 
-def _optimum(a: Array, b: Array, cost: Array) -> float:
+def angles_between(x: Array, y: Array) -> Array:
+    """Angles (n, m) between unit vectors (n, d) and (m, d), accurate near 0 and π."""
+    return np.asarray(2.0 * np.arctan2(cdist(x, y), cdist(x, -y)))
+
+
+def optimum(a: Array, b: Array, cost: Array) -> float:
     """The least cost of moving masses a (n,) to b (m,), of equal sums up to rounding."""
     import ot
 

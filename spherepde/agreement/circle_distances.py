@@ -95,3 +95,11 @@ def circle_distances(x: Array, a: Array, y: Array, b: Array) -> tuple[float, flo
     levels, lengths = levels[order], lengths[order]
     median = levels[min(int(np.searchsorted(np.cumsum(lengths), 0.5 * TURN)), count - 1)]
     return float(np.abs(levels - median) @ lengths), float(np.sqrt(max(_least_squares(x, a, y, b), 0.0)))
+
+
+def on_circle(points: Array, weights: Array) -> tuple[Array, Array]:
+    """Angles (n,) of points (n, 2), ascending in [0, 2π), with their weights: what :func:`circle_distances` takes."""
+    present = weights > 0.0
+    angle = np.arctan2(points[present, 1], points[present, 0]) % TURN
+    order = np.argsort(angle)
+    return angle[order], weights[present][order]

@@ -13,13 +13,15 @@ from rich.progress import track
 
 from ..characteristics import Characteristics
 from ..errors import InputError
-from .band import FEWEST, Band, Judgement
+from .band import FEWEST, LEVEL, Band, Judgement
 from .draws import CellDraws
-from .gauges import JUDGED, NAMES, RESOLUTION, CircleGauge, Gauge, SphereGauge
+from .gauges import NAMES, RESOLUTION, CircleGauge, Gauge, SphereGauge
 from .interacting import interacting_tokens, tokens_interact
+from .pairing import PAIR_NAMES, Paired, paired
 from .token_files import Trajectories
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 Item = TypeVar("Item")
 
@@ -28,8 +30,12 @@ SAMPLES = 199
 INDEPENDENT, INTERACTING = "independent", "interacting"
 """The kinds of exact samples."""
 PILOT_PER_TOKEN, SMALLEST_PILOT, LARGEST_PILOT = 32, 32_768, 262_144
-TOLERANCE = 1e-7
-"""Error of integrals of ρ_t, and of positions: far below any sampling error."""
+CIRCLE_TOLERANCE = 1e-7
+"""Error of integrals of ρ_t on S¹, far below any sampling error …"""
+SPHERE_TOLERANCE = 1e-2
+"""… and on S², where nodes are dear, in units of 1/√N …"""
+MOST_NODES = 300_000
+"""… as long as they are no more than this."""
 SAME_TIME = 1e-6
 """Times off the ends of the run by this fraction of it are rounding."""
 OWN_STREAM = 0x5EED
@@ -38,18 +44,37 @@ OWN_STREAM = 0x5EED
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Tokens and exact samples of one ``kind``, "independent" or "interacting", measured alike.
+    """Exact samples of one ``kind``, "independent" or "interacting", their statistics (R, T, 5) and what they say.
 
-    ``values`` (T, 5) the statistics ``NAMES`` of the tokens, ``rounding`` (T, 2) by how much the true distances may
-    differ from the first two; ``samples`` (R, T, 5) those of the exact samples.
+    ``powerless`` (T,): a sample of the initial density would be inside at this time, too.
     """
 
     kind: str
-    values: Array
-    rounding: Array
     samples: Array
     band: Band
     judgement: Judgement
+    powerless: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """All that was found of tokens, ``values`` (T, 5) being their statistics ``NAMES``.
+
+    ``distances`` (T, 2) are the true W₁ and W₂, off by ``rounding`` at most. At each time the pair decides where it
+    does, and elsewhere the last of ``comparisons``; ``overall_p`` is the rank at all those other times together.
+    """
+
+    values: Array
+    distances: Array
+    rounding: Array
+    comparisons: list[Comparison]
+    pair: Paired | None
+    outside: Mask
+    powerless: Mask
+    overall_p: float
+    inside: bool
+    exhausted: Mask
+    """Where the nodes of ρ_t were as many as they may be (T,)."""
 
 
 class Expectation:
@@ -62,12 +87,17 @@ class Expectation:
         self, reference: Characteristics, times: Array, counts: Counts, generator: np.random.Generator, progress: bool
     ) -> None:
         self.reference, self.times, self.counts, self.generator = reference, times, counts, generator
-        self.starts = generator.spawn(1)[0]
+        self.starts, self.others = generator.spawn(2)
         self.draws: list[CellDraws] = []
         self.gauges: list[Gauge] = []
-        measures = reference.measures(times.tolist(), TOLERANCE)
-        for measure, count in _shown(zip(measures, counts.tolist(), strict=True), len(times), "reference", progress):
+        self.tolerance = CIRCLE_TOLERANCE if reference.dim == 2 else SPHERE_TOLERANCE / float(np.sqrt(counts.max()))
+        self.exhausted = np.zeros(len(times), bool)
+        measures = reference.measures([reference.start, *times.tolist()], self.tolerance, most_nodes=MOST_NODES)
+        self.first = CellDraws(next(measures))
+        paired_up = enumerate(zip(measures, counts.tolist(), strict=True))
+        for i, (measure, count) in _shown(paired_up, len(times), "reference", progress):
             self.draws.append(CellDraws(measure))
+            self.exhausted[i] = measure.weights.size >= MOST_NODES
             if reference.dim == 2:
                 self.gauges.append(CircleGauge(measure, self.draws[-1], count))
             else:
@@ -81,31 +111,37 @@ class Expectation:
 
     def interacting(self) -> Iterator[Array]:
         """Independent draws at the start of the run that attend to each other."""
-        first = next(self.reference.measures([self.reference.start], TOLERANCE))
-        tokens = CellDraws(first).draw(int(self.counts.max()), self.starts)
+        tokens = self.first.draw(int(self.counts.max()), self.starts)
         for x, count in zip(interacting_tokens(self.reference, tokens, self.times), self.counts, strict=True):
             yield x[:count]
 
     def statistics(self, number: int, interacting: bool = False, progress: bool = False) -> Array:
         """The statistics (number, T, 5) of so many samples."""
-        out = np.empty((number, len(self.times), len(NAMES)))
+        out = np.empty((number, len(self.times), len(RESOLUTION)))
         what = "samples that interact" if interacting else "exact samples"
         for row in _shown(range(number), number, what, progress):
-            points = self.interacting() if interacting else self.independent()
-            for i, (x, count) in enumerate(zip(points, self.counts.tolist(), strict=True)):
-                out[row, i] = self.gauges[i].statistics(x, None, float(count))
+            out[row] = self._measured(self.interacting() if interacting else self.independent())
         return out
 
-    def of_tokens(self, tokens: Trajectories) -> tuple[Array, Array]:
-        """The statistics (T, 5) of tokens at these times, and the ``rounding`` (T, 2) of their distances."""
-        values, rounding = np.empty((len(self.times), len(NAMES))), np.empty((len(self.times), 2))
-        for i, (gauge, count) in enumerate(zip(self.gauges, self.counts.tolist(), strict=True)):
-            x, w = tokens.positions[i], None
-            if tokens.weights is not None:
-                present = tokens.weights[i] > 0.0
-                x, w = x[present], tokens.weights[i][present]
-            values[i], rounding[i] = gauge.statistics(x, w, float(count)), gauge.rounding(x, w)
-        return values, rounding
+    def of_initial(self) -> Array:
+        """The statistics (T, 5) of a sample of the initial density that stays where it is."""
+        tokens = self.first.draw(int(self.counts.max()), self.others)
+        return self._measured(tokens[:count] for count in self.counts.tolist())
+
+    def _measured(self, samples: Iterable[Array]) -> Array:
+        rows = zip(self.gauges, samples, self.counts.tolist(), strict=True)
+        return np.array([gauge.statistics(x, None, float(count)) for gauge, x, count in rows])
+
+    def of_tokens(self, tokens: Trajectories) -> Array:
+        """The statistics (T, 5) of tokens at these times."""
+        rows = zip(self.gauges, _present(tokens), self.counts.tolist(), strict=True)
+        return np.array([gauge.statistics(x, w, float(count)) for gauge, (x, w), count in rows])
+
+    def true_distances(self, tokens: Trajectories, progress: bool = False) -> tuple[Array, Array]:
+        """W₁ and W₂ (T, 2) of the tokens, not of cells, and by how much they may be off (T, 2)."""
+        pairs = zip(self.gauges, _present(tokens), strict=True)
+        rows = [gauge.true_distances(x, w) for gauge, (x, w) in _shown(pairs, len(self.times), "distances", progress)]
+        return np.array([found for found, _ in rows]), np.array([off for _, off in rows])
 
 
 def measured(
@@ -116,31 +152,64 @@ def measured(
     *,
     interacting: bool | None = None,
     progress: bool = False,
-) -> list[Comparison]:
-    """Tokens and ``samples`` exact samples measured at the tokens' times, and judged: the last of the list decides.
+) -> Outcome:
+    """Tokens and ``samples`` exact samples measured at the tokens' times, and judged.
 
-    ``interacting`` says which samples; by None independent ones, and others if tokens of this model interact and are
-    outside. Raises InputError.
+    ``interacting`` says which samples, and that these alone decide. By None the tokens are held to their own first
+    ones, moved accurately; where that says nothing to independent samples, and to others if tokens of this model
+    interact and are outside. Raises InputError.
     """
     if not (isinstance(samples, int | np.integer) and samples >= FEWEST):
         raise InputError(f"samples = {samples!r}: expected a whole number >= {FEWEST}, for a band at 99 %")
     if not (isinstance(seed, int | np.integer) and seed >= 0):
         raise InputError(f"seed = {seed!r}: expected a whole number >= 0")
     times, counts = _times(tokens, reference), tokens.effective_counts()
-    expected = Expectation(reference, times, counts, np.random.default_rng([seed, OWN_STREAM]), progress)
-    values, rounding = expected.of_tokens(tokens)
+    generator = np.random.default_rng([seed, OWN_STREAM])
+    expected = Expectation(reference, times, counts, generator, progress)
+    values, unmoved = expected.of_tokens(tokens), expected.of_initial()
 
     def judged(kind: str) -> Comparison:
         own = expected.statistics(samples, kind == INTERACTING, progress)
-        band = Band(own[..., :JUDGED], RESOLUTION)
-        return Comparison(kind, values, rounding, own, band, band.judge(values[:, :JUDGED]))
+        band = Band(own, RESOLUTION)
+        powerless = np.all(unmoved <= band.upper, axis=1) & (times > reference.start)
+        return Comparison(kind, own, band, band.judge(values), powerless)
 
-    if interacting is not None:
-        return [judged(INTERACTING if interacting else INDEPENDENT)]
-    first = judged(INDEPENDENT)
-    if not first.judgement.overall_outside or not tokens_interact(reference):
-        return [first]
-    return [first, judged(INTERACTING)]
+    comparisons = [judged(INTERACTING if interacting else INDEPENDENT)]
+    pair, rest = None, np.ones(len(times), bool)
+    if interacting is None:
+        columns = [NAMES[reference.dim].index(name) for name in PAIR_NAMES[1:]]
+        sampling = np.quantile(comparisons[0].samples, 1.0 - LEVEL, axis=0)[:, [0, *columns]]
+        pair = paired(tokens, reference, times, sampling, expected.others)
+        rest = rest if pair is None else ~pair.decides
+        of_rest = _of_times(comparisons[0], rest, values)
+        if of_rest.overall_outside and tokens_interact(reference) and times[rest][-1] > reference.start:
+            comparisons.append(judged(INTERACTING))
+    last = comparisons[-1]
+    of_rest = _of_times(last, rest, values)
+    outside, powerless = np.where(rest, last.judgement.outside, False), np.where(rest, last.powerless, False)
+    beyond = False
+    if pair is not None:
+        outside, powerless = np.where(rest, outside, pair.outside), np.where(rest, powerless, pair.powerless)
+        beyond = bool(pair.outside[~rest].any())
+    inside = not (beyond or of_rest.overall_outside)
+    found = expected.true_distances(tokens, progress)
+    powerless = powerless & ~outside
+    return Outcome(values, *found, comparisons, pair, outside, powerless, of_rest.overall_p, inside, expected.exhausted)
+
+
+def _of_times(comparison: Comparison, rest: Mask, values: Array) -> Judgement:
+    """The judgement at some of the times alone."""
+    return Band(comparison.samples[:, rest], RESOLUTION).judge(values[rest])
+
+
+def _present(tokens: Trajectories) -> Iterator[tuple[Array, Array | None]]:
+    """The tokens of positive weight at each time, and their weights, if any."""
+    for i, x in enumerate(tokens.positions):
+        if tokens.weights is None:
+            yield x, None
+        else:
+            present = tokens.weights[i] > 0.0
+            yield x[present], tokens.weights[i][present]
 
 
 def _times(tokens: Trajectories, reference: Characteristics) -> Array:

@@ -65,6 +65,9 @@ def read_tokens(tokens: str | Path | Mapping[str, Any]) -> Trajectories:
     """
     if isinstance(tokens, Mapping):
         return _checked(dict(tokens), "tokens")
+    if not isinstance(tokens, str | Path):
+        kind = type(tokens).__name__
+        raise InputError(f"tokens: got {kind}; expected the path of an .npz archive, or arrays t and x by name")
     path = Path(tokens)
     if not path.is_file():
         raise InputError(f"{path} is no file; expected an .npz archive of tokens")
