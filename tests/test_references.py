@@ -302,7 +302,7 @@ def test_validate_takes_the_name_of_a_reference(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 0, capsys.readouterr().out
-    assert (tmp_path / "mine" / "agreement.png").stat().st_size > 10_000
+    assert (tmp_path / "mine_agreement" / "agreement.png").stat().st_size > 10_000
 
 
 def test_a_name_that_is_neither_a_file_nor_a_reference(tmp_path):
