@@ -25,10 +25,10 @@ from .style import COMPONENTS, GUIDE, INK, TIME_LABEL, WARNING, log_limits, new_
 Real = NDArray[np.float64]
 
 LABELS = {
-    "wasserstein_1": "$W_1$, geodesic",
-    "wasserstein_2": "$W_2$, geodesic",
-    "wasserstein_1_in_cells": "$W_1$ in cells and true, geodesic",
-    "wasserstein_2_in_cells": "$W_2$ in cells and true, geodesic",
+    "wasserstein_1": "$W_1$, geodesic (rad)",
+    "wasserstein_2": "$W_2$, geodesic (rad)",
+    "wasserstein_1_in_cells": "$W_1$ in cells and true, geodesic (rad)",
+    "wasserstein_2_in_cells": "$W_2$ in cells and true, geodesic (rad)",
     "moment_score": "moment score",
     "mean": r"$|\Delta\,$mean$|$",
     "second_moment": r"$|\Delta M_2|$",
