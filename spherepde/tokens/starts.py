@@ -36,8 +36,8 @@ def circle_quantiles(density: Density, count: int) -> Array:
     inside its cell. Angles are exact to 1e-14 over the relative density there. Kinks and jumps are fine; a peak
     narrower than 1e-3 may go unseen. Raises InputError for negative or unusable values.
     """
-    if count < 1:
-        raise InputError(f"quantiles: expected a count >= 1, got {count}")
+    if not (isinstance(count, int | np.integer) and count >= 1):
+        raise InputError(f"quantiles: expected a whole count >= 1, got {count!r}")
     nodes, gauss = np.polynomial.legendre.leggauss(16)
 
     def mass(left: Array, width: Array) -> Array:
@@ -85,8 +85,8 @@ def sample_tokens(density: Density, dim: int, count: int, seed: int) -> Array:
     is raised and the draw starts again. Only the density's shape matters; the same seed gives the same tokens.
     Raises InputError for unusable densities and ones so concentrated that fewer than one point in 10⁵ is kept.
     """
-    if dim < 2 or count < 1:
-        raise InputError(f"sample: expected dim >= 2 and count >= 1, got dim={dim}, count={count}")
+    if not (dim >= 2 and isinstance(count, int | np.integer) and count >= 1):
+        raise InputError(f"sample: expected dim >= 2 and a whole count >= 1, got dim={dim}, count={count!r}")
     generator = np.random.default_rng(seed)
     pilot = normalised(generator.standard_normal((2000 * dim, dim)))
     best = pilot[np.argsort(_values(density, pilot))[-3:]]
