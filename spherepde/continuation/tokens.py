@@ -43,9 +43,8 @@ class TokenContinuation:
     """A run carried on by its nodes.
 
     ``offsets`` are the error bars at the handover, which all later ones include beside what the second set differs by,
-    times ``weight``. Where a run lands, at save times and
-    jumps of the heads, does not depend on interrupts: a stretch between two of them is taken up at any of its rows by
-    repeating the steps around that row.
+    times ``weight``. Where a run lands, at save times and jumps of the heads, does not depend on interrupts: a stretch
+    between two of them is taken up at any of its rows by repeating the steps around that row.
     """
 
     diagnostics: Diagnostics
