@@ -448,13 +448,13 @@ def codes(characteristics, x, times):
 
 
 POWER = {
-    "circle_cluster": (np.array([0.0, 2.5, 5.0, 8.0]), ()),
+    "circle_cluster": (np.array([0.0, 2.5, 5.0, 8.0]), ("V the wrong way round",)),
     "circle_terminal": (np.array([0.0, 3.0, 10.0, 20.0]), ()),
     "sphere_axis": (np.array([0.0, 2.5, 4.0, 6.0]), ("V the wrong way round",)),
     "sphere_two_heads": (np.array([0.0, 2.0, 4.0, 6.0]), ("no projection", "V the wrong way round")),
 }
-"""Times that a user would save, and which codes are left out: two heads without a projection are another story, and V =
-diag(1, 0.4, −0.3) the wrong way round is another model."""
+"""Times that a user would save, and which codes are left out: two heads without a projection are another story, V = I the
+wrong way round is the same and V = diag(1, 0.4, −0.3) another model."""
 
 
 def ratios(name, seed, only=None):
