@@ -453,8 +453,8 @@ POWER = {
     "sphere_axis": (np.array([0.0, 2.5, 4.0, 6.0]), ("V the wrong way round",)),
     "sphere_two_heads": (np.array([0.0, 2.0, 4.0, 6.0]), ("no projection", "V the wrong way round")),
 }
-"""Times that a user would save, and which codes are left out: two heads without a projection are another story, V = I the
-wrong way round is the same and V = diag(1, 0.4, −0.3) another model."""
+"""Times that a user would save, and which codes are left out: two heads without a projection are another story; the
+wrong way round, V = I is the same and V = diag(1, 0.4, −0.3) another model."""
 
 
 def ratios(name, seed, only=None):
