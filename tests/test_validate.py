@@ -329,7 +329,7 @@ def test_samples_that_interact_have_the_error_of_tokens_that_do(runs):
     independent = compare_tokens(tokens, runs[2], interacting=False)
     interacting = compare_tokens(tokens, runs[2], samples=99, interacting=True)
     print(independent, interacting, sep="\n")
-    assert not independent.outside[0] and independent.outside[-1] and "--interacting" in independent.hint
+    assert not independent.outside[0] and independent.outside[-1]
     assert interacting.inside and not interacting.outside.any()
     ratio = interacting.limit["moment_score"] / independent.limit["moment_score"]
     print(f"NUMBER the limit of interacting samples over that of independent ones: {ratio}")
@@ -741,13 +741,13 @@ def test_figure_shows_all_of_its_words(runs, tmp_path, monkeypatch, dim):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", references())
 def test_every_reference_judges_at_its_end(name):
-    """Tokens of the mean field to the last time, at N = 250: inside, and in sentences if there is little power."""
+    """Tokens of the mean field to the last time, at N = 250: inside, once they are no longer an exact sample's luck."""
     run = reference(name).characteristics()
     x = run.sample(0.0, 250, 4)
     times = np.array([0.0, 0.37 * run.until, run.until])
     found = compare_tokens({"t": times, "x": np.stack([x, *(run.image(x, t) for t in times[1:])])}, run, samples=99)
     print(found)
-    assert found.inside and found.decided[1:] == ["paired", "paired"]
+    assert not found.outside[1:].any() and found.decided[1:] == ["paired", "paired"]
     drawn = np.stack([run.sample(t, 250, seed) for seed, t in enumerate(times, start=20)])
     assert compare_tokens({"t": times, "x": drawn}, run, samples=99, interacting=False).overall_p > 0.005
 
