@@ -68,7 +68,7 @@ CIRCLE_BETAS, SPHERE_BETAS = (20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 256
 QUICK_BETAS, QUICK_TOLERANCES = (320.0, 640.0, 1280.0, 2560.0), (1e-3, 1e-4)
 WINDOW = {**dict.fromkeys(CIRCLE, (20.0, 640.0)), CIRCLE[3]: (80.0, 640.0), SPHERE: (20.0, 160.0)}
 """Where slopes of t_turn are those of the law, without extrapolation: to 2 %."""
-CIRCLE_TOLERANCES, SPHERE_TOLERANCES = (1e-4, 1e-5), (3e-3, 1e-3)
+CIRCLE_TOLERANCES, SPHERE_TOLERANCES = (1e-4, 1e-5), (1e-3, 3e-4)
 
 # ---- the exit
 
@@ -218,6 +218,16 @@ def exits(ask: Inquiry) -> None:
         for beta, count in TOKEN_RUNS if ask.full else ((64.0, FEW),):
             tokens[beta, count] = ask.part(token_exits, shape, beta, count, LATER * times[beta].value)
         shown[name] = (times, tokens)
+        rows = [
+            [
+                f"{beta:g}",
+                f"{times[beta].value:.5f}",
+                str(count),
+                *(f"{m.value:.3f} ± {m.bar:.2g}" for m in found.values()),
+            ]
+            for (beta, count), found in tokens.items()
+        ]
+        ask.table(f"Exit times, {name}", ["β", "density", "tokens", *next(iter(tokens.values()))], rows)
         for kind, beta in EARLY.items():
             if kind == "independent" or (ask.full and shape in SHAPES[1:]):
                 for count in (FEW, MANY[-1]) if ask.full else (FEW,):

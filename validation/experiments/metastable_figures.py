@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from claims import Measured, canvas, with_bars
@@ -82,12 +83,12 @@ def draw_exits(found: Exits) -> Figure:
     for ax, (name, (times, tokens)) in zip(panels, found.items(), strict=True):
         exact = list(times.values())
         with_bars(ax, list(times), [m.value for m in exact], [m.bar for m in exact], "mean field", "k", fmt="s-")
-        rows = {(count, kind) for (_, count), kinds in tokens.items() for kind in kinds}
-        for k, (count, kind) in enumerate(sorted(rows)):
+        counts = sorted({count for _, count in tokens})
+        for k, (count, kind) in enumerate(product(counts, ("at quantiles", "independent"))):
             chosen = [(beta, kinds[kind]) for (beta, number), kinds in tokens.items() if number == count]
             values, bars = [m.value for _, m in chosen], [m.bar for _, m in chosen]
             line, label = "o--" if kind == "at quantiles" else "^:", f"{count} tokens, {kind}"
-            with_bars(ax, [beta for beta, _ in chosen], values, bars, label, SERIES[k], fmt=line)
+            with_bars(ax, [beta for beta, _ in chosen], values, bars, label, SERIES[k // 2], fmt=line)
         powers_of_two(ax, list(times))
         ax.set(yscale="log")
         low, high = ax.get_ylim()
@@ -96,7 +97,7 @@ def draw_exits(found: Exits) -> Figure:
         ax.minorticks_off()
         ax.set_title(name, fontsize=9)
     panels[0].set_ylabel("exit time (dimensionless)")
-    panels[0].legend(fontsize=7)
+    panels[0].legend(fontsize=7, loc="upper left")
     return figure
 
 
