@@ -88,8 +88,8 @@ TOKEN_RUNS = (
     *((beta, count) for beta in (64.0, 128.0) for count in MANY),
 )
 EARLY = {"independent": 64.0, "at quantiles": 128.0}
-"""β from which tokens leave clearly early; at quantiles only where the wait is long by then (the last two S), and if there
-are many only where it is longest (the last S)."""
+"""β from which few tokens leave clearly early; at quantiles only where the wait is long by then (the last two S).
+Many do where it is longest (the last S)."""
 LATER = 1.25
 """How much longer than the density tokens are watched."""
 

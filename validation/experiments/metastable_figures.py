@@ -97,7 +97,7 @@ def draw_exits(found: Exits) -> Figure:
         ax.minorticks_off()
         ax.set_title(name, fontsize=9)
     panels[0].set_ylabel("exit time (dimensionless)")
-    panels[0].legend(fontsize=7, loc="upper left")
+    panels[-1].legend(fontsize=7, loc="lower right")
     return figure
 
 
