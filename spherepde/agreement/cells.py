@@ -10,6 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from ..transport.costs import angle_between
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -98,9 +100,7 @@ class EqualCells:
 
     def radii(self, points: Array) -> tuple[float, float]:
         r"""Root mean p-th powers, p = 1 and 2, of the angles from points (n, d) to the centres of their cells."""
-        centres = self.centres[self.histogram(points)[0]]
-        apart, around = np.linalg.norm(points - centres, axis=1), np.linalg.norm(points + centres, axis=1)
-        angle = 2.0 * np.arctan2(apart, around)
+        angle = angle_between(points, self.centres[self.histogram(points)[0]])
         return float(angle.mean()), float(np.sqrt(np.mean(angle**2)))
 
 

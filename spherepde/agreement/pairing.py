@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from ..characteristics import Characteristics
 from ..characteristics.flow import move_points
+from ..transport.costs import angle_between
 from .cells import angles_between, optimum
 from .circle_distances import circle_distances, on_circle
 from .interacting import OF_PAIRS, euler_tokens, interacting_tokens, tokens_interact
@@ -134,8 +135,7 @@ def _first_distance(x: Array, a: Array | None, y: Array, b: Array | None, wanted
     a, b = equal if a is None else a, equal if b is None else b
     if x.shape[1] == 2:
         return circle_distances(*on_circle(x, a), *on_circle(y, b))[0]
-    apart = 2.0 * np.arcsin(np.minimum(0.5 * np.linalg.norm(x - y, axis=1), 1.0))
-    bound = float(b @ apart) + np.pi * 0.5 * float(np.abs(a - b).sum())
+    bound = float(b @ angle_between(x, y)) + np.pi * 0.5 * float(np.abs(a - b).sum())
     here, there = a > 0.0, b > 0.0
     if bound <= wanted or int(here.sum()) * int(there.sum()) > PAIRS:
         return bound

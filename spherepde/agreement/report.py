@@ -73,7 +73,7 @@ class Agreement:
         self.p = last.judgement.p
         self.outside, self.powerless = outcome.outside, outcome.powerless
         by_pair = np.zeros(len(self.t), bool) if self.pair is None else self.pair.decides
-        self.decided = [f"{'paired' if paired else self.kind}" for paired in by_pair]
+        self.decided = ["paired" if paired else self.kind for paired in by_pair]
         self._by_pair = by_pair
         self.overall_p, self.inside = outcome.overall_p, outcome.inside
         self.remarks = remarks
