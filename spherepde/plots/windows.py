@@ -147,14 +147,14 @@ def _whitening(offsets: Real, weights: Real) -> Real:
 
 
 def mass_inside(characteristics: Characteristics, t: float, window: Window, nodes: Carried) -> float:
-    """The mass in a window at time t, between 0 and 1; NaN where it cannot be told.
+    """The mass in a window at time t; NaN where it cannot be told.
 
     On S¹ that of the arc it came from. On S² of the nodes inside, NaN for fewer than 100 of them: with 4000 altogether
     and a cluster in sight, that is right to one or two per cent.
     """
     if characteristics.dim == 3:
         weights = nodes.cells.weights[inside(window, nodes.points)]
-        return min(float(weights.sum()), 1.0) if len(weights) >= FEWEST_INSIDE else np.nan
+        return float(weights.sum()) if len(weights) >= FEWEST_INSIDE else np.nan
     ends = characteristics.flow(window_points(window, 3)[0], t, characteristics.start).points
     left, middle, right = np.arctan2(ends[:, 1], ends[:, 0])
     start, length = left, (middle - left) % (2.0 * np.pi) + (right - middle) % (2.0 * np.pi)
@@ -164,4 +164,4 @@ def mass_inside(characteristics: Characteristics, t: float, window: Window, node
     half = 0.5 * np.diff(edges)
     angle = start + edges[:-1] + half + cells.rule.nodes[:, None] * half
     values = characteristics.initial(np.stack([np.cos(angle), np.sin(angle)], axis=-1))
-    return min(float(cells.rule.weights @ values @ half), 1.0)
+    return float(cells.rule.weights @ values @ half)
